@@ -48,7 +48,7 @@ pub fn run(context: &Context, args: &ExportArgs) -> Result<Exit, Failure> {
     let file = file(context, args, snapshot, kind, place.as_ref())?;
     let moving = args.map.is_wanted().then(|| moving(context, args, &repository)).transpose()?;
     if let (Some(moving), true) = (&moving, args.dry_run) {
-        return relocate::tell_plan(context, &repository, snapshot, moving);
+        return relocate::tell_plan(context, &repository, snapshot, moving, |_| None);
     }
     let moved = moving
         .map(|moving| ops::moved_snapshot(&repository, snapshot, &moving, None, &context.monitor))

@@ -30,9 +30,9 @@ pub fn plan_words(plan: &MovePlan) -> String {
 fn media(plan: &MovePlan) -> String {
     let looked_for = plan.media_found + plan.media_missing.count;
     let mut out = String::new();
-    let is_moved = !plan.map.is_empty() && plan.new_ids + plan.kept_ids.count > 0;
+    let is_moved = moves_media(plan) && plan.new_ids + plan.kept_ids.count > 0;
     if looked_for == 0 {
-        out.push_str("jellyvault did not look for the media: the server sees it at another path than this machine, or runs on another machine.\n");
+        out.push_str("jellyvault did not look for the media: the server may see it at another path than this machine.\n");
         return out;
     }
     let place = if is_moved { "its new path" } else { "its path" };
@@ -60,7 +60,7 @@ fn paths(plan: &MovePlan) -> String {
         .filter(|(_, old, new)| old != new);
     let mut out: String =
         by_name.map(|(name, old, new)| format!("  {name}: {old} → {new}\n")).collect();
-    for (old, new) in &plan.map {
+    for (old, new) in plan.map.iter().map(|(old, new)| (old, new)).chain(&plan.along) {
         out.push_str(&format!("  media: {old} → {new}\n"));
     }
     if out.is_empty() {
@@ -141,8 +141,30 @@ fn left_alone(plan: &MovePlan) -> String {
             named(&plan.leftovers)
         ));
     }
+    if plan.kept_seasons.count > 0 {
+        out.push_str(&format!(
+            "{}. The server finds them by series and number.\n",
+            render::plural(
+                plan.kept_seasons.count,
+                "season without a folder keeps its id",
+                "seasons without a folder keep their ids"
+            )
+        ));
+    }
+    if !plan.settings.is_empty() {
+        out.push_str(&format!(
+            "Settings of the server still contain old paths, in a form that jellyvault does not change: {}. Correct them in the dashboard.\n",
+            shortened(&plan.settings)
+        ));
+    }
     if !plan.plugins.is_empty() {
-        out.push_str(&format!("Settings of plugins contain old paths and stay as they are (--map-plugins changes them): {}.\n", shortened(&plan.plugins)));
+        out.push_str(&format!("Settings of plugins contain old paths or ids and stay as they are (--map-plugins changes them): {}.\n", shortened(&plan.plugins)));
+    }
+    if !plan.plugins_by_hand.is_empty() {
+        out.push_str(&format!(
+            "Settings of plugins still contain old paths, in a form that jellyvault does not change: {}. Correct them in the plugin's settings.\n",
+            shortened(&plan.plugins_by_hand)
+        ));
     }
     if !plan.plugin_databases.is_empty() {
         out.push_str(&format!(
@@ -175,15 +197,35 @@ pub fn part_words(plan: &MovePlan) -> String {
 
 /// What to look at before the first scan.
 pub fn checklist(plan: &MovePlan) -> String {
-    let media = if plan.map.is_empty() {
-        "at the same paths as before"
-    } else {
+    let media = if moves_media(plan) {
         "at its new path, with its old modification times"
+    } else {
+        "at the same paths as before"
     };
     format!(
-        "Before you start Jellyfin: the server must be able to see the media {media}.\n\
+        "Before you start Jellyfin: the server must be able to see the media {media}.\n{}\
          After the start, check in the dashboard before the first library scan: Libraries (their folders), Playback (the paths of FFmpeg and of\n\
-         transcoding), Live TV (recording paths), and the settings of plugins. If anything is wrong, stop Jellyfin before it scans.\n"
+         transcoding), Live TV (recording paths), and the settings of plugins. If anything is wrong, stop Jellyfin before it scans.\n",
+        metadata_words(plan)
+    )
+}
+
+/// Whether any media is at another path than before.
+pub fn moves_media(plan: &MovePlan) -> bool {
+    !plan.map.is_empty() || !plan.along.is_empty()
+}
+
+/// Where the metadata directory has a place of its own that changes: jellyvault moves no
+/// directories.
+fn metadata_words(plan: &MovePlan) -> String {
+    let (Some(old), Some(new)) = (plan.from.get("metadata"), plan.to.get("metadata")) else {
+        return String::new();
+    };
+    if !plan.map.iter().any(|(from, _)| from.trim_end_matches('/') == old) {
+        return String::new();
+    }
+    format!(
+        "The settings now name {new} as the metadata directory (before: {old}). Move or mount the directory there, or the server starts without its pictures.\n"
     )
 }
 

@@ -75,8 +75,13 @@ pub(super) fn start_words(
     args: &RestoreArgs,
 ) -> String {
     let dir = absolute(dir);
-    let media =
-        if args.map.map.is_empty() { "at the same path as before" } else { "at its new path" };
+    let media = if !args.map.map.is_empty() {
+        "at its new path"
+    } else if args.map.map_layout.is_some() {
+        "as said above"
+    } else {
+        "at the same path as before"
+    };
     match arrangement {
         Arrangement::Docker | Arrangement::LinuxServer => {
             let elsewhere = volumes_elsewhere(instance, &dir, record);

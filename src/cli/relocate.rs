@@ -145,10 +145,11 @@ fn dry_run(
             "Run jellyvault snapshot to see why.",
         ));
     };
+    let incomplete = ops::incomplete(&taken.record);
     let told = ops::plan_move(repository, &(id, taken.record), options, &context.monitor);
     ops::forget_moved(repository, id)?;
     let plan = told?;
-    let objection = plan.is_empty().then(|| ops::nothing_to_move(target));
+    let objection = incomplete.or_else(|| plan.is_empty().then(|| ops::nothing_to_move(target)));
     tell(context, &plan, objection.or_else(|| ops::objection(&plan, options)))
 }
 
@@ -158,9 +159,23 @@ pub fn tell_plan(
     repository: &Repository,
     snapshot: &(SnapshotId, SnapshotRecord),
     options: &MoveOptions,
+    also: impl FnOnce(&MovePlan) -> Option<ops::Error>,
 ) -> Result<Exit, Failure> {
     let plan = ops::plan_move(repository, snapshot, options, &context.monitor)?;
-    tell(context, &plan, ops::objection(&plan, options))
+    tell(context, &plan, ops::objection(&plan, options).or_else(|| also(&plan)))
+}
+
+/// Why a restore must not change the paths of the server that is there.
+pub fn left_behind(
+    plan: &MovePlan,
+    record: &SnapshotRecord,
+    selection: &ops::Selection,
+    destination: &Destination,
+) -> Option<ops::Error> {
+    match destination {
+        Destination::InPlace(target) => ops::left_behind(plan, record, selection, target),
+        Destination::Arranged(..) | Destination::Directory(_) => None,
+    }
 }
 
 /// Shows a plan, and why it would be refused.
@@ -183,6 +198,8 @@ fn tell(
             Ok(Exit::Problems)
         }
         Some(_) => Ok(Exit::Problems),
+        // What the real run would tell, too.
+        None if !plan.problems().is_empty() => Ok(Exit::Problems),
         None => Ok(Exit::Done),
     }
 }
@@ -297,6 +314,10 @@ pub fn restore(
     (destination, options): (&Destination, &ops::RestoreOptions),
 ) -> Result<(ops::RestoreReport, Option<MovePlan>), Failure> {
     let moved = ops::moved_snapshot(repository, snapshot, moving, here, &context.monitor)?;
+    if let Some(refused) = left_behind(&moved.plan, &snapshot.1, &options.selection, destination) {
+        ops::forget_moved(repository, moved.snapshot.0)?;
+        return Err(refused.into());
+    }
     let report = ops::restore(repository, &moved.snapshot, destination, options, &context.monitor);
     ops::forget_moved(repository, moved.snapshot.0)?;
     // The moved snapshot is gone: the same command makes it again.

@@ -66,7 +66,9 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
         })
         .transpose()?;
     if let (Some((moving, _)), true) = (&moving, args.dry_run) {
-        return relocate::tell_plan(context, &repository, &snapshot, moving);
+        return relocate::tell_plan(context, &repository, &snapshot, moving, |plan| {
+            relocate::left_behind(plan, &snapshot.1, &options.selection, &destination)
+        });
     }
     confirm_delete(context, &args, &repository.config().id)?;
     if let Some(dir) = args.to.as_ref().filter(|_| !args.dry_run) {
@@ -117,6 +119,19 @@ fn refuse_contradictions(args: &RestoreArgs) -> Result<(), Failure> {
         return Err(Failure::usage(
             "an armed restore cannot ask before it deletes files, so --delete needs --yes",
             "Add --yes, or leave out --delete.",
+        ));
+    }
+    if let (Some(to), Some(place)) = (&args.to, &args.place) {
+        return Err(Failure::usage(
+            &format!(
+                "{} stands where the server's data directory is named, which --to does not use; nothing was restored",
+                render::argument(place)
+            ),
+            &format!(
+                "To restore only that path of the snapshot, use --path {}. To restore everything into {}, leave it out.",
+                render::argument(place),
+                render::argument(to)
+            ),
         ));
     }
     Ok(())

@@ -36,6 +36,7 @@ mod mask;
 mod moment;
 #[cfg(feature = "mount")]
 mod mount;
+mod move_notes;
 mod nearby;
 mod odd_places;
 mod processes;
@@ -112,7 +113,7 @@ pub use reach::{IdSet, Reached};
 pub use recipes::Recipes;
 pub use relocate::{
     MoveOptions, MovePlan, MoveReport, MovedSnapshot, Named as MovedNames, UndoOptions,
-    forget_moved, move_in_place, moved_snapshot,
+    forget_moved, incomplete, left_behind, move_in_place, moved_snapshot,
 };
 pub use relocate::{
     is_windows, nothing_to_move, objection, of_this_machine, places_of_instance, places_of_layout,

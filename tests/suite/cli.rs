@@ -303,6 +303,10 @@ fn a_directory_for_private_copies_is_looked_at_before_anything_is_done() {
     );
     let refused = program.run(&["restore", "latest", "--to", "x", "--keep-old"]);
     assert_eq!(refused.status.code(), Some(2));
+    // Meant as a path of the snapshot, as other programs have it.
+    let (refused, code) = program.json(&["restore", "latest", "config/system.xml", "--to", "x"]);
+    let hint = refused["error"]["hint"].as_str().unwrap();
+    assert!(code == 2 && hint.contains("--path config/system.xml"), "{refused}");
 }
 
 #[test]

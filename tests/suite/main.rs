@@ -50,6 +50,7 @@ mod races;
 mod reader;
 mod recipes;
 mod relocate;
+mod relocate_edges;
 mod restore;
 mod roundtrip;
 mod rows;

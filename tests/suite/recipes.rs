@@ -300,7 +300,7 @@ fn a_container_becomes_one_of_linuxserver() {
     let said = places.follow("docker to linuxserver");
     assert!(
         said.contains("0 of 73 items would get a new id")
-            && said.contains("at the same path as before"),
+            && said.contains("at the same paths as before"),
         "{said}"
     );
     assert_eq!(films(&places.home.path().join("linuxserver/data")), films(&places.server()));

@@ -93,7 +93,7 @@ fn assert_as_the_oracle_says(program: &Program, original: &Path, args: &[&str]) 
 }
 
 /// A program with one snapshot of a state, and the tree of it.
-fn with_state(data: &Path) -> (Program, PathBuf) {
+pub(super) fn with_state(data: &Path) -> (Program, PathBuf) {
     let program = Program::new();
     let copy = program.home.path().join("jellyfin");
     copy_tree(data, &copy);
@@ -285,7 +285,7 @@ fn an_older_server_and_one_in_an_upgrade_are_refused() {
 }
 
 /// A server of this machine, with its media beside it.
-fn on_this_machine() -> (Program, PathBuf, PathBuf) {
+pub(super) fn on_this_machine() -> (Program, PathBuf, PathBuf) {
     let (program, _) = with_state(&servers("attic-servers").join("day3/data"));
     let [data, media] = ["server", "media"].map(|name| program.home.path().join(name));
     let map = format!("/media={}", media.display());
@@ -371,7 +371,7 @@ fn a_stopped_server_is_moved_where_it_stands_and_back() {
 }
 
 /// The file that keeps a server from starting halfway.
-const MARKER: &str = ".jellyfin-unfinished-move-see-jellyvault-move-undo";
+pub(super) const MARKER: &str = ".jellyfin-unfinished-move-see-jellyvault-move-undo";
 
 #[test]
 fn a_move_that_is_killed_is_done_or_can_be_undone_and_no_server_starts_between() {
@@ -454,7 +454,7 @@ fn a_move_that_is_killed_is_done_or_can_be_undone_and_no_server_starts_between()
 const CHANGES: &str = "write,pwrite64,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat,openat,ftruncate,fchmod,fchown,utimensat,fsync,fdatasync";
 
 /// Runs a command that the system kills at a call of these; whether it came so far.
-fn is_killed_at(program: &Program, args: &[&str], call: usize) -> bool {
+pub(super) fn is_killed_at(program: &Program, args: &[&str], call: usize) -> bool {
     let of = program.command(args);
     let mut command = Command::new("strace");
     command.env_clear().envs(of.get_envs().filter_map(|(name, value)| Some((name, value?))));
@@ -794,8 +794,12 @@ fn what_cannot_be_read_is_named_and_stays() {
     let plan = &report["plan"];
     assert_eq!(code, 3, "{report}");
     assert_eq!(plan["unread"]["count"], 8, "seven paths and a table: {plan}");
-    let named: Vec<&str> =
-        plan["plugins"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    let named: Vec<&str> = plan["plugins_by_hand"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|name| name.as_str().unwrap())
+        .collect();
     assert_eq!(named, ["plugins/configurations/notes.TXT"], "what still has an old path in it");
     assert_eq!(
         std::fs::read_to_string(out.join("plugins/configurations/list.json")).unwrap(),
@@ -847,13 +851,14 @@ fn a_server_that_cannot_be_captured_whole_is_not_moved() {
     std::os::unix::fs::symlink(program.home.path().join("People"), data.join("metadata/People"))
         .unwrap();
     let before = facts(&data, &|_| false);
-    let (refused, code) = program.json(&[
-        "move",
-        data.to_str().unwrap(),
-        "--map",
-        &format!("{}=/two", media.display()),
-        "--allow-missing",
-    ]);
+    let map = format!("{}=/two", media.display());
+    let args = ["move", data.to_str().unwrap(), "--map", &map, "--allow-missing"];
+    let (planned, code) = program.json(&[&args[..], &["--dry-run"]].concat());
+    assert!(
+        code == 3 && planned["refused"].as_str().unwrap().contains("metadata/People"),
+        "{planned}"
+    );
+    let (refused, code) = program.json(&args);
     assert!(
         code == 1 && refused["error"]["message"].as_str().unwrap().contains("metadata/People"),
         "{refused}"
@@ -1006,7 +1011,13 @@ fn the_servers_own_directories_stay_though_what_they_lie_in_moves() {
     let snapshots = list();
     let map = format!("{}=/elsewhere", home.display());
     let args = ["move", at, "--map", &map, "--allow-missing"];
-    assert_eq!(program.json(&[&args[..], &["--dry-run"]].concat()).1, 0);
+    let settings = data.join("config/system.xml");
+    let cache = format!("<CachePath>{}/cache</CachePath>", home.display());
+    let text = std::fs::read_to_string(&settings).unwrap();
+    write(&settings, text.replace("  <CacheSize>", &format!("  {cache}\n  <CacheSize>")));
+    let_settle();
+    let (planned, code) = program.json(&[&args[..], &["--dry-run"]].concat());
+    assert_eq!((code, planned["plan"]["settings"].as_array().unwrap().len()), (0, 0), "{planned}");
     assert_eq!(list(), snapshots, "a dry run leaves no snapshot");
     let before = facts(&data, &|_| false);
     program.ok(&args);
@@ -1015,6 +1026,7 @@ fn the_servers_own_directories_stay_though_what_they_lie_in_moves() {
     let below = media.strip_prefix(&home).unwrap().to_str().unwrap().to_owned();
     assert!(is_named(&format!("/elsewhere/{below}")) && !is_named(media.to_str().unwrap()));
     assert!(is_named(&format!("{at}/root")) && !is_named("/elsewhere/jellyfin"));
+    assert!(std::fs::read_to_string(&settings).unwrap().contains(&cache), "the cache stays, too");
     let (planned, code) = program.json(&["move", "--undo", at, "--dry-run"]);
     assert_eq!(code, 0, "{planned}");
     assert!(

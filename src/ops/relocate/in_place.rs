@@ -8,6 +8,7 @@ use crate::source::{Arrangement, Layout};
 use crate::store::Repository;
 
 use super::super::ls::short;
+use super::super::move_notes::{BEFORE, PLANNED, UNDONE, is_before_move, note, noted_id};
 use super::super::restore::{
     Destination, InstanceTarget, RestoreOptions, RestoreReport, copy_to_look_at, is_unfinished,
     live_database, restore, state_before,
@@ -19,11 +20,6 @@ use super::moved::{forget_left_over, forget_moved, moved_snapshot};
 use super::options::{MoveOptions, UndoOptions};
 use super::places::{add_beside, in_data, places_of_layout, program_data_of};
 use super::plan::MovePlan;
-
-/// The note of a snapshot that was taken before a move.
-const BEFORE: &str = "before a move";
-/// The same after the move was undone.
-const UNDONE: &str = "before a move that was undone";
 
 /// What a move did.
 #[derive(Debug, Serialize)]
@@ -112,7 +108,7 @@ pub fn move_in_place(
     let own = SnapshotOptions {
         is_safety: true,
         include_generated: true,
-        note: Some(BEFORE.to_owned()),
+        note: Some(PLANNED.to_owned()),
         host: host.to_owned(),
         ..SnapshotOptions::default()
     };
@@ -136,20 +132,8 @@ fn changed(
     monitor: &Monitor,
 ) -> Result<MoveReport, Error> {
     let id = before.0;
-    // What the snapshot lacks would keep its old path, or come back from nowhere.
-    if before.1.problem_count > 0 {
-        let problem = before
-            .1
-            .problems
-            .first()
-            .map(|problem| format!(" ({}: {})", problem.path, problem.what))
-            .unwrap_or_default();
-        return Err(Error::Refused {
-            what: format!(
-                "the snapshot of the server, which is taken first, would not be complete{problem}, so the move could not be undone; nothing was changed"
-            ),
-            hint: "Solve this first: jellyvault snapshot shows all problems.".to_owned(),
-        });
+    if let Some(refused) = incomplete(&before.1) {
+        return Err(refused);
     }
     let moved = moved_snapshot(repository, &before, options, Some(layout.directories()), monitor)?;
     if moved.plan.is_empty() {
@@ -158,10 +142,24 @@ fn changed(
     }
     let restored = put_back(repository, (id, &moved.snapshot), target, monitor);
     forget_moved(repository, moved.snapshot.0)?;
-    Ok(MoveReport {
-        before: id,
-        plan: moved.plan,
-        restored: restored.map_err(|error| unfinished(error, &id))?,
+    let restored = restored.map_err(|error| unfinished(error, &id))?;
+    Ok(MoveReport { before: noted_id(&id, BEFORE), plan: moved.plan, restored })
+}
+
+/// Why a server is not moved: what its snapshot lacks would keep its old path, or come back from
+/// nowhere.
+pub fn incomplete(before: &SnapshotRecord) -> Option<Error> {
+    let problem = before.problems.first();
+    if before.problem_count == 0 {
+        return None;
+    }
+    let problem = problem.map(|problem| format!(" ({}: {})", problem.path, problem.what));
+    Some(Error::Refused {
+        what: format!(
+            "the snapshot of the server, which is taken first, would not be complete{}, so the move could not be undone; nothing was changed",
+            problem.unwrap_or_default()
+        ),
+        hint: "Solve this first: jellyvault snapshot shows all problems.".to_owned(),
     })
 }
 
@@ -225,25 +223,10 @@ fn undo_held(
         monitor,
     )?;
     if is_before_move(&snapshot.1) && !by.dry_run {
-        mark_undone(repository, &snapshot)?;
+        // It is not undone again: the next is the one before it.
+        note(repository, &snapshot, UNDONE)?;
     }
     Ok((snapshot.0, report))
-}
-
-/// A move that was undone is not undone again: the next is the one before it.
-fn mark_undone(
-    repository: &Repository,
-    (id, record): &(SnapshotId, SnapshotRecord),
-) -> Result<(), Error> {
-    let undone = SnapshotRecord { note: Some(UNDONE.to_owned()), ..record.clone() };
-    let mut random = [0; 10];
-    getrandom::fill(&mut random).map_err(|_| Error::System { what: "random numbers" })?;
-    Catalog::replace(repository, &[*id], SnapshotId::at(id.time_ms(), random), &undone, false)?;
-    Ok(())
-}
-
-fn is_before_move(record: &SnapshotRecord) -> bool {
-    record.is_safety() && record.note.as_deref() == Some(BEFORE)
 }
 
 fn is_of(record: &SnapshotRecord, target: &InstanceTarget) -> bool {
@@ -272,10 +255,12 @@ fn before_interrupted(
     repository: &Repository,
     target: &InstanceTarget,
 ) -> Result<(SnapshotId, SnapshotRecord), Error> {
+    // Its note may have changed meanwhile, and with it its id.
     let named = state_before(&target.instance);
+    let is_named = |id: &SnapshotId| named.is_some_and(|named| named.time_ms() == id.time_ms());
     let catalog = Catalog::load(repository)?;
     let found = catalog.snapshots.into_iter().find(|(id, record)| {
-        Some(*id) == named && record.is_safety() && !record.is_moved() && is_of(record, target)
+        is_named(id) && record.is_safety() && !record.is_moved() && is_of(record, target)
     });
     found.ok_or_else(|| Error::Refused {
         what: format!("the change of {} was interrupted, and this repository has no snapshot of the state before it", target.instance.program_data),

@@ -5,6 +5,8 @@ use md5::{Digest, Md5};
 
 use crate::archive::{Guid, guid_of_bytes, push_guid};
 
+use super::prefixes::rest_within;
+
 /// Where a server sees its directories, and how it spells keys.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Formula {
@@ -29,7 +31,8 @@ pub(super) enum Spelling {
     Lower,
 }
 
-/// Types whose items are told by a name: their folders lie in the metadata directory.
+/// Types whose items are told by a name, where their folders lie in the metadata directory. An
+/// artist's folder in the media is told by its path like any other.
 const BY_NAME: [&str; 6] =
     ["Audio.MusicArtist", "Audio.MusicGenre", "Genre", "Person", "Studio", "Year"];
 
@@ -44,11 +47,12 @@ impl Formula {
         path.to_owned()
     }
 
-    /// How a server with these settings spells the key of a type.
-    pub(super) fn spelling(&self, kind: &str) -> Spelling {
+    /// How a server with these settings spells the key of an item of a type, at an expanded path.
+    pub(super) fn spelling(&self, kind: &str, path: &str) -> Spelling {
         let is_by_name = kind
             .strip_prefix("MediaBrowser.Controller.Entities.")
-            .is_some_and(|kind| BY_NAME.contains(&kind));
+            .is_some_and(|kind| BY_NAME.contains(&kind))
+            && rest_within(path, &self.metadata).is_some();
         if !self.case_sensitive || (is_by_name && self.normalized_by_name) {
             Spelling::Lower
         } else {
@@ -125,7 +129,7 @@ mod tests {
     fn ids_of_a_real_server_come_out() {
         let episode = "MediaBrowser.Controller.Entities.TV.Episode";
         let path = "/media/shows/Distant Garden Chronicles 0/Season 01/Distant Garden Chronicles 0 S01E01.mkv";
-        let id = formula().id_of_path(episode, path, formula().spelling(episode));
+        let id = formula().id_of_path(episode, path, formula().spelling(episode, path));
         assert_eq!(stored_guid(&id), "0B6B5585-1BAA-CEE5-A4A5-813B55440A2C");
     }
 
@@ -159,11 +163,18 @@ mod tests {
             id_of_key("Person", "/m/ä", Spelling::Exact),
         );
         assert_eq!(upper, small);
-        assert_eq!(formula().spelling("MediaBrowser.Controller.Entities.Person"), Spelling::Lower);
-        assert_eq!(
-            formula().spelling("MediaBrowser.Controller.Entities.TV.Series"),
-            Spelling::Exact
-        );
         assert!(read_guid("0B6B5585-1BAA-CEE5-A4A5-813B55440A2C").is_some());
+    }
+
+    #[test]
+    fn only_what_lies_in_the_metadata_directory_is_told_by_its_name() {
+        let spelling = |kind: &str, path: &str| {
+            formula().spelling(&format!("MediaBrowser.Controller.Entities.{kind}"), path)
+        };
+        assert_eq!(spelling("Person", "/config/metadata/People/A/Ana"), Spelling::Lower);
+        assert_eq!(spelling("TV.Series", "/media/shows/Ana"), Spelling::Exact);
+        let artist = "Audio.MusicArtist";
+        assert_eq!(spelling(artist, "/config/metadata/artists/abba"), Spelling::Lower);
+        assert_eq!(spelling(artist, "/media/music/abba"), Spelling::Exact);
     }
 }

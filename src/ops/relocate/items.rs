@@ -1,11 +1,13 @@
 //! The items of a library: which get a new id, and are their files where they will be looked for?
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use rusqlite::Connection;
 
 use crate::archive::{Guid, ReadDate, read_date, read_guid, stored_guid};
+use crate::manifest::Directories;
 use crate::progress::Interrupt;
 
 use super::super::Error;
@@ -23,6 +25,9 @@ const SEASON: &str = "MediaBrowser.Controller.Entities.TV.Season";
 /// Media whose times differ by less was not changed, as the server sees it; in seconds.
 const TIME_TOLERANCE: f64 = 1.0;
 
+/// Directories that the server keeps for itself.
+pub(super) const OWN: [&str; 5] = ["data", "metadata", "root", "plugins", "config"];
+
 /// What was found out about the items.
 #[derive(Debug, Default)]
 pub(super) struct Items {
@@ -32,6 +37,11 @@ pub(super) struct Items {
     pub count: u64,
     /// Items whose path changes and whose id is not that of their path: they keep it.
     pub unlike: Named,
+    /// Seasons without a folder whose id the formula does not give: they keep it, and the server
+    /// finds them by their series and number.
+    pub seasons: Named,
+    /// Directories of media in the server's data directory that move along with it.
+    pub along: BTreeMap<String, String>,
     /// Media files that are not at their new path.
     pub missing: Named,
     /// Media files that are there.
@@ -45,7 +55,11 @@ pub(super) struct Formulas<'f> {
     pub old: &'f Formula,
     pub new: &'f Formula,
     pub prefixes: &'f Prefixes,
+    /// Those of the server's own directories alone.
+    pub by_name: &'f Prefixes,
     pub folders: &'f ItemFolders,
+    /// The server's own directories, in which no media is looked for.
+    pub own: &'f Directories,
     /// Whether media is at its new path on this machine, and is looked for.
     pub looks_for_media: bool,
 }
@@ -170,14 +184,14 @@ impl Formulas<'_> {
         let new = renamed.as_deref().unwrap_or(&old);
         let new = self.prefixes.map(new).unwrap_or_else(|| new.to_owned());
         let new = new.as_str();
-        let is_own = [&self.old.program_data, &self.old.metadata]
-            .into_iter()
-            .any(|dir| rest_within(&old, dir).is_some());
-        if self.looks_for_media && !is_own && old.starts_with('/') {
-            look_for(item, new, items);
+        if !self.is_own(&old) && old.starts_with('/') {
+            if self.looks_for_media {
+                look_for(item, new, items);
+            }
+            items.along.extend(self.along(&old));
         }
         let Some((id, spelling)) = self.spelt(
-            &item.kind,
+            self.old.spelling(&item.kind, &old),
             |spelling| self.old.id_of_path(&item.kind, &old, spelling),
             &item.id,
         ) else {
@@ -199,24 +213,50 @@ impl Formulas<'_> {
         let id = |series: &Guid, spelling| {
             id_of_season(&item.kind, series, item.index, &item.name, spelling)
         };
-        match self.spelt(&item.kind, |spelling| id(&series, spelling), &item.id) {
+        match self.spelt(
+            self.old.spelling(&item.kind, ""),
+            |spelling| id(&series, spelling),
+            &item.id,
+        ) {
             Some((old, spelling)) => Some((old, id(&new_series, spelling))),
             None => {
-                items.unlike.add(|| format!("{} (season without a folder)", item.name));
+                items.seasons.add(|| item.name.clone());
                 None
             }
         }
+    }
+
+    /// Whether a path lies where the server alone has something: the directory that has the others
+    /// in it may hold media, too.
+    fn is_own(&self, path: &str) -> bool {
+        let data = &self.old.program_data;
+        let own = OWN.into_iter().filter_map(|name| self.own.get(name));
+        path == data
+            || own
+                .filter(|dir| rest_within(data, dir).is_none())
+                .any(|dir| rest_within(path, dir).is_some())
+    }
+
+    /// The directory that a path of media lies in, and where it will be, if it moves for the sake of
+    /// the server's directories alone.
+    fn along(&self, path: &str) -> Option<(String, String)> {
+        let around = ["programdata", "config"].into_iter().filter_map(|name| self.own.get(name));
+        let dir =
+            around.filter(|dir| rest_within(path, dir).is_some()).max_by_key(|dir| dir.len())?;
+        let first = rest_within(path, dir)?.split('/').nth(1)?;
+        let dir = format!("{dir}/{first}");
+        let new = self.by_name.map(&dir)?;
+        (self.prefixes.map(&dir).as_ref() == Some(&new)).then_some((dir, new))
     }
 
     /// The item's id and the spelling that gives it: that of the settings, or the other, which was
     /// in force when the item was made.
     fn spelt(
         &self,
-        kind: &str,
+        set: Spelling,
         id_of: impl Fn(Spelling) -> Guid,
         id: &Guid,
     ) -> Option<(Guid, Spelling)> {
-        let set = self.old.spelling(kind);
         let other = if set == Spelling::Exact { Spelling::Lower } else { Spelling::Exact };
         [set, other]
             .into_iter()

@@ -58,14 +58,16 @@ impl Library {
             ("data", "/config/data"),
             ("metadata", "/config/metadata"),
         ];
-        let folders =
-            ItemFolders::of(&places.map(|(name, dir)| (name.to_owned(), dir.to_owned())).into());
+        let places = places.map(|(name, dir)| (name.to_owned(), dir.to_owned())).into();
+        let folders = ItemFolders::of(&places);
         let prefixes = Prefixes::new([("/media".to_owned(), "/mnt".to_owned())]);
         let formulas = Formulas {
             old: &self.formula,
             new: &self.formula,
             prefixes: &prefixes,
+            by_name: &Prefixes::default(),
             folders: &folders,
+            own: &places,
             looks_for_media: false,
         };
         look_at_items(&self.db, &formulas, &Interrupt::default()).unwrap()

@@ -65,6 +65,12 @@ pub(super) struct Mapping {
 }
 
 impl Mapping {
+    /// The same paths, which become something that no old directory is in: what is named then is
+    /// not replaced.
+    pub(super) fn without_targets(&self) -> Mapping {
+        Mapping { prefixes: self.prefixes.without_targets(), ..Mapping::default() }
+    }
+
     /// A path of the server; nothing where it stays.
     pub(super) fn path(&self, path: &str) -> Option<String> {
         let renamed = self.folders.renamed(path, &self.ids);

@@ -15,6 +15,7 @@ mod in_place;
 mod item_id;
 mod items;
 mod json;
+mod left_behind;
 mod mapping;
 mod moved;
 mod options;
@@ -24,14 +25,17 @@ mod plan;
 mod prefixes;
 mod prepare;
 mod refuse;
+mod rewrite_documents;
 mod rows;
 mod statistics;
 mod trees;
 mod xml_text;
 
 pub use self::in_place::{
-    MoveReport, move_in_place, nothing_to_move, of_this_machine, places_of_instance, undo_move,
+    MoveReport, incomplete, move_in_place, nothing_to_move, of_this_machine, places_of_instance,
+    undo_move,
 };
+pub use self::left_behind::left_behind;
 pub use self::moved::{MovedSnapshot, forget_moved, moved_snapshot, objection, plan_move};
 pub use self::options::{MoveOptions, UndoOptions};
 pub use self::places::{is_windows, places_of_layout};

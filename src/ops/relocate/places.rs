@@ -14,18 +14,26 @@ use super::prefixes::rest_within;
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     pub metadata: Option<String>,
+    /// Caches in places of their own.
+    pub caches: Vec<String>,
     pub case_sensitive: bool,
     pub normalized_by_name: bool,
 }
 
 impl Settings {
-    pub(super) fn of(xml: &[u8]) -> Settings {
+    /// Of `config/system.xml` and `config/encoding.xml`.
+    pub(super) fn of(xml: &[u8], encoding: &[u8]) -> Settings {
         // Both are on where nothing is said.
         let is_on = |name: &str| {
             xml_element(xml, name).is_none_or(|value| !value.eq_ignore_ascii_case("false"))
         };
         Settings {
             metadata: xml_element(xml, "MetadataPath"),
+            caches: [(xml, "CachePath"), (encoding, "TranscodingTempPath")]
+                .into_iter()
+                .filter_map(|(xml, name)| xml_element(xml, name))
+                .filter(|dir| dir.starts_with('/'))
+                .collect(),
             case_sensitive: is_on("EnableCaseSensitiveItemIds"),
             normalized_by_name: is_on("EnableNormalizedItemByNameIds"),
         }
@@ -186,6 +194,13 @@ pub fn places_of_layout(layout: Arrangement, here: &Directories) -> Directories 
     places
 }
 
+/// Whether the metadata is where a server has it that is not told otherwise.
+pub(super) fn is_usual(places: &Directories) -> bool {
+    let usual =
+        places.get("programdata").map(|data| format!("{}/metadata", data.trim_end_matches('/')));
+    places.get("metadata") == usual.as_ref()
+}
+
 /// Whether a path is one of Windows.
 pub fn is_windows(path: &str) -> bool {
     let has_drive = matches!(path.as_bytes(), [drive, b':', ..] if drive.is_ascii_alphabetic());
@@ -230,7 +245,11 @@ mod tests {
 
     #[test]
     fn settings_are_read_as_the_server_does() {
-        let settings = Settings::of(b"<S><EnableCaseSensitiveItemIds>false</EnableCaseSensitiveItemIds><MetadataPath /></S>");
+        let settings = Settings::of(
+            b"<S><EnableCaseSensitiveItemIds>false</EnableCaseSensitiveItemIds><MetadataPath /><CachePath>/c</CachePath></S>",
+            b"<E><TranscodingTempPath></TranscodingTempPath></E>",
+        );
+        assert_eq!(settings.caches, ["/c"]);
         assert!(
             !settings.case_sensitive && settings.normalized_by_name && settings.metadata.is_none()
         );

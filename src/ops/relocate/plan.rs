@@ -49,6 +49,11 @@ pub struct MovePlan {
     pub new_ids: u64,
     /// Items whose path changes and whose id Jellyfin's formula does not give: they keep their id.
     pub kept_ids: Named,
+    /// Seasons without a folder whose id Jellyfin's formula does not give: they keep it, and the
+    /// server finds them by their series and number.
+    pub kept_seasons: Named,
+    /// Directories of media that lie in the server's data directory, and where they will be.
+    pub along: BTreeMap<String, String>,
     /// Rows that change, by table.
     pub rows: BTreeMap<String, u64>,
     /// Values in the database that could not be read, and stay as they are.
@@ -67,6 +72,10 @@ pub struct MovePlan {
     pub media_changed: Named,
     /// Settings of plugins that contain old paths, by their logical path.
     pub plugins: Vec<String>,
+    /// Settings of plugins in which old paths are left although those of plugins change.
+    pub plugins_by_hand: Vec<String>,
+    /// Settings of the server that still contain old paths.
+    pub settings: Vec<String>,
     /// Databases of plugins, which keep old ids.
     pub plugin_databases: Vec<String>,
 }

@@ -48,10 +48,24 @@ impl Prefixes {
         let is_end = |rest: &str| {
             !rest.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'))
         };
-        let has = |old: &str| {
-            text.match_indices(old).any(|(at, _)| text.get(at + old.len()..).is_some_and(is_end))
+        let begins = |at: usize, old: &str| {
+            text.get(at..).and_then(|text| text.strip_prefix(old)).is_some_and(is_end)
         };
-        self.pairs.iter().any(|(old, new)| old != new && has(old))
+        // In a directory that moves there may be one that stays.
+        let moves = |at: usize| {
+            self.pairs.iter().find(|(old, _)| begins(at, old)).is_some_and(|(old, new)| old != new)
+        };
+        self.pairs.iter().filter(|(old, new)| old != new).any(|(old, _)| {
+            !old.is_empty() && text.match_indices(old.as_str()).any(|(at, _)| moves(at))
+        })
+    }
+
+    /// The same directories, which become something that no old one is in.
+    pub(super) fn without_targets(&self) -> Prefixes {
+        let pairs = self.pairs.iter().map(|(old, new)| {
+            (old.clone(), if old == new { old.clone() } else { "/\u{fffc}".to_owned() })
+        });
+        Prefixes { pairs: pairs.collect() }
     }
 
     /// Whether anything moves at all.
@@ -102,6 +116,14 @@ mod tests {
         assert_eq!(stays.map("/media/music/a"), None);
         assert_eq!(stays.map("/media/films/a").as_deref(), Some("/mnt/films/a"));
         assert!(!stays.is_identity() && prefixes(&[("/a", "/a/")]).is_identity());
+    }
+
+    #[test]
+    fn a_text_names_what_moves_and_not_what_stays_in_it() {
+        let own = prefixes(&[("/srv", "/mnt"), ("/srv/jellyfin", "/srv/jellyfin")]);
+        let is_named = |text: &str| own.is_named_in(text.as_bytes());
+        assert!(is_named("<Path>/srv/media</Path>") && is_named("cp {path} \"/srv\""));
+        assert!(!is_named("<Path>/srv/jellyfin/cache</Path>") && !is_named("/srv2/media"));
     }
 
     #[test]

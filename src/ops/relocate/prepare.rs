@@ -3,30 +3,28 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::manifest::{Directories, Entries, Kind, SnapshotId, SnapshotRecord, display};
+use crate::manifest::{Directories, Entries, SnapshotId, SnapshotRecord};
 use crate::source::{Category, DATABASE_PATH, quick_check};
 use crate::store::{ChunkReader, Index, Repository};
 
-use super::super::content::write_content;
 use super::super::export::{PrivateFile, database_of};
 use super::super::ls::short;
-use super::super::select::{categories, lookup};
-use super::super::{Error, Monitor, in_one_line};
-use super::documents::{DOCUMENT_BYTES_MAX, Document};
+use super::super::select::categories;
+use super::super::{Error, Monitor};
 use super::folders::Folders;
 use super::items::{Formulas, check_collisions, failed, look_at_items};
 use super::mapping::{ItemFolders, Mapping};
 use super::options::MoveOptions;
 use super::pending::is_taken;
-use super::places::{Settings, seen_then};
+use super::places::{Settings, is_usual, seen_then};
 use super::plan::{MovePlan, Named};
 use super::prefixes::Prefixes;
-use super::refuse::{check_own, check_pairs, check_references, check_schema, check_used};
+use super::refuse::{check_own, check_pairs, check_references, check_schema, unused};
+use super::rewrite_documents::{SETTINGS, check_metadata_path, documents_of, read_small};
 use super::rows::{self, Indexes, JournalMode};
 
 /// How often the database is begun again with more rows that stay as they are.
 const TRIES: usize = 16;
-const SETTINGS: &[u8] = b"config/system.xml";
 
 /// All that a move changes.
 pub(super) struct Prepared {
@@ -56,7 +54,9 @@ pub(super) fn prepare(
     tracing::debug!("SQLite found it whole");
     let (mut db, mut mode) = rows::open(&database.path).map_err(failed)?;
     check_schema(&db, id, record)?;
-    let settings = Settings::of(&read_small(&mut reader, record, SETTINGS)?.unwrap_or_default());
+    let mut setting =
+        |path| Ok::<_, Error>(read_small(&mut reader, record, path)?.unwrap_or_default());
+    let settings = Settings::of(&setting(SETTINGS)?, &setting(b"config/encoding.xml")?);
     let from = seen_then(record, &db, &settings)?;
     let media = Prefixes::new(options.map.clone());
     let to = if options.own_places_stay {
@@ -64,17 +64,23 @@ pub(super) fn prepare(
     } else {
         places_after(&from, &options.places, &media)
     };
-    let by_name = from.iter().filter_map(|(name, old)| Some((old.clone(), to.get(name)?.clone())));
-    let prefixes = Prefixes::new(options.map.iter().cloned().chain(by_name));
+    let by_name: Vec<(String, String)> = from
+        .iter()
+        .filter_map(|(name, old)| Some((old.clone(), to.get(name)?.clone())))
+        .chain(caches_that_stay(&settings, options))
+        .collect();
+    let prefixes = Prefixes::new(options.map.iter().cloned().chain(by_name.iter().cloned()));
     check_own(options, &from, &to)?;
-    check_used(options, &from, &db)?;
+    let unused = unused(options, &from, &db)?;
     let folders = ItemFolders::of(&from);
     let (old, new) = (settings.formula(&from), settings.formula(&to));
     let formulas = Formulas {
         old: &old,
         new: &new,
         prefixes: &prefixes,
+        by_name: &Prefixes::new(by_name),
         folders: &folders,
+        own: &from,
         looks_for_media: options.looks_for_media,
     };
     let items = look_at_items(&db, &formulas, &monitor.interrupt)?;
@@ -98,6 +104,8 @@ pub(super) fn prepare(
         items: items.count,
         new_ids: mapping.ids.len() as u64,
         kept_ids: items.unlike,
+        kept_seasons: items.seasons,
+        along: items.along,
         rows: rewritten.rows,
         unread: rewritten.unread,
         media_found: items.present,
@@ -105,7 +113,7 @@ pub(super) fn prepare(
         media_changed: items.changed,
         ..MovePlan::default()
     };
-    let documents = documents_of(&mut reader, record, &mapping, options, &mut plan)?;
+    let documents = documents_of(&mut reader, record, (&mapping, unused), options, &mut plan)?;
     check_metadata_path(&plan, &documents)?;
     let folders = folders_of(repository, &index, record, &mapping, &mut plan, monitor)?;
     Ok(Prepared { plan, mapping, database, documents, folders })
@@ -171,7 +179,13 @@ fn rewritten(
     )))
 }
 
-/// The same where the server's own directories stay where they are, whatever they lie in. Metadata in
+/// The caches that the settings name, if they stay with the server's own directories.
+fn caches_that_stay(settings: &Settings, options: &MoveOptions) -> Vec<(String, String)> {
+    let caches = settings.caches.iter().filter(|_| options.own_places_stay);
+    caches.map(|dir| (dir.clone(), dir.clone())).collect()
+}
+
+/// Where the server will see its directories if these stay where they are, whatever they lie in. Metadata in
 /// a place of its own goes where a pair sends just it.
 fn places_that_stay(from: &Directories, options: &MoveOptions) -> Directories {
     let moved = |(name, old): (&String, &String)| {
@@ -209,146 +223,6 @@ fn places_after(from: &Directories, wanted: &Directories, media: &Prefixes) -> D
         (name.clone(), new)
     };
     from.iter().map(moved).collect()
-}
-
-/// A small file of the snapshot; nothing where it is not there.
-fn read_small(
-    reader: &mut ChunkReader<'_>,
-    record: &SnapshotRecord,
-    path: &[u8],
-) -> Result<Option<Vec<u8>>, Error> {
-    let Some(found) = lookup(reader, record, path)? else { return Ok(None) };
-    let Kind::File { size, content } = &found.entry.kind else { return Ok(None) };
-    if *size > DOCUMENT_BYTES_MAX {
-        return Ok(None);
-    }
-    read_content(reader, content, *size).map(Some)
-}
-
-fn read_content(
-    reader: &mut ChunkReader<'_>,
-    content: &crate::manifest::Content,
-    size: u64,
-) -> Result<Vec<u8>, Error> {
-    let mut bytes = vec![0; size as usize];
-    write_content(reader, content, size, |offset, piece| {
-        let place = bytes.get_mut(offset as usize..offset as usize + piece.len());
-        place.ok_or(Error::System { what: "memory" })?.copy_from_slice(piece);
-        Ok(())
-    })?;
-    Ok(bytes)
-}
-
-/// Reads and rewrites the files that contain paths.
-fn documents_of(
-    reader: &mut ChunkReader<'_>,
-    record: &SnapshotRecord,
-    mapping: &Mapping,
-    options: &MoveOptions,
-    plan: &mut MovePlan,
-) -> Result<HashMap<Vec<u8>, Vec<u8>>, Error> {
-    let mut documents = HashMap::new();
-    for (category, root) in categories(record).filter(|(category, _)| {
-        matches!(category, Category::Config | Category::Plugins | Category::Database)
-    }) {
-        let mut found = Vec::new();
-        for entry in Entries::all(reader, root.manifest) {
-            let entry = entry?;
-            if category == Category::Database {
-                if entry.path.starts_with(b"plugins/") && entry.content().is_some() {
-                    plan.plugin_databases.push(display(&entry.path));
-                }
-            } else if let (Some(document), Kind::File { size, content }) =
-                (Document::of(&entry.path), &entry.kind)
-                && *size <= DOCUMENT_BYTES_MAX
-            {
-                found.push((document, entry.path.clone(), *size, content.clone()));
-            }
-        }
-        for (document, path, size, content) in found {
-            let bytes = read_content(reader, &content, size)?;
-            let rewritten = match metadata_path(&path, plan) {
-                Some(place) => with_metadata_path(&bytes, document, mapping, place),
-                None => document.rewrite(&bytes, mapping),
-            };
-            if document.is_plugins()
-                && mapping.prefixes.is_named_in(
-                    rewritten
-                        .as_ref()
-                        .ok()
-                        .and_then(Option::as_ref)
-                        .filter(|_| options.map_plugins)
-                        .unwrap_or(&bytes),
-                )
-            {
-                plan.plugins.push(display(&path));
-            }
-            match rewritten {
-                Ok(Some(_)) if document.is_plugins() && !options.map_plugins => {}
-                // Named above, if it has a path in it.
-                Err(_) if document.is_plugins() => {}
-                Ok(Some(new)) => {
-                    plan.documents.push(display(&path));
-                    documents.insert(path, new);
-                }
-                Ok(None) => {}
-                Err(why) => plan.unread.add(|| {
-                    format!("{} ({})", display(&path), in_one_line(&std::io::Error::other(why)))
-                }),
-            }
-        }
-    }
-    if plan.new_ids == 0 {
-        plan.plugin_databases.clear();
-    }
-    Ok(documents)
-}
-
-/// The metadata directory, where the settings must name it from now on: it was in its usual place,
-/// and is not any more.
-fn metadata_path<'p>(path: &[u8], plan: &'p MovePlan) -> Option<&'p str> {
-    let metadata = plan.to.get("metadata")?;
-    (path == SETTINGS && is_usual(&plan.from) && !is_usual(&plan.to)).then_some(metadata.as_str())
-}
-
-const NO_PLACE: &str = "it has no element MetadataPath, which must name the metadata directory";
-
-/// Refuses where the settings cannot name the metadata directory.
-fn check_metadata_path(
-    plan: &MovePlan,
-    documents: &HashMap<Vec<u8>, Vec<u8>>,
-) -> Result<(), Error> {
-    match metadata_path(SETTINGS, plan) {
-        Some(place) if !documents.contains_key(SETTINGS) => Err(Error::Refused {
-            what: format!(
-                "the metadata directory would be {place}, but the server would not know: in the snapshot config/system.xml is missing, or {NO_PLACE}"
-            ),
-            hint:
-                "Save the settings once in the dashboard (Dashboard, General), take a new snapshot, and use that. Or leave the metadata in the data directory."
-                    .to_owned(),
-        }),
-        _ => Ok(()),
-    }
-}
-
-/// Whether the metadata is where a server has it that is not told otherwise.
-fn is_usual(places: &Directories) -> bool {
-    let usual =
-        places.get("programdata").map(|data| format!("{}/metadata", data.trim_end_matches('/')));
-    places.get("metadata") == usual.as_ref()
-}
-
-/// The server's settings with their paths changed and the metadata directory named.
-fn with_metadata_path(
-    bytes: &[u8],
-    document: Document,
-    mapping: &Mapping,
-    place: &str,
-) -> Result<Option<Vec<u8>>, String> {
-    let rewritten = document.rewrite(bytes, mapping)?;
-    let named =
-        super::xml_text::set_text(rewritten.as_deref().unwrap_or(bytes), "MetadataPath", place);
-    named.map(Some).ok_or_else(|| NO_PLACE.to_owned())
 }
 
 /// The folders of items, where any id changes.

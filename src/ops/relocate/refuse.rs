@@ -1,15 +1,17 @@
 //! Moves that no server could follow.
 
+use unicode_normalization::UnicodeNormalization;
+
 use crate::manifest::{Directories, SnapshotId, SnapshotRecord};
 use crate::store::Repository;
 
 use super::super::Error;
 use super::super::export::database_of;
 use super::super::ls::short;
-use super::items::failed;
+use super::items::{OWN, failed};
 use super::options::MoveOptions;
-use super::places::is_windows;
-use super::prefixes::rest_within;
+use super::places::{is_usual, is_windows};
+use super::prefixes::{Prefixes, rest_within};
 use super::rows;
 
 /// Refuses pairs that no server could have.
@@ -62,10 +64,8 @@ pub(super) fn check_own(
     for (old, new) in &options.map {
         let old = old.trim_end_matches('/');
         let new = new.trim_end_matches('/');
-        let holds_new = ["data", "metadata", "root", "plugins", "config"]
-            .into_iter()
-            .filter_map(|name| Some((name, to.get(name)?)))
-            .find(|(name, dir)| {
+        let holds_new =
+            OWN.into_iter().filter_map(|name| Some((name, to.get(name)?))).find(|(name, dir)| {
                 rest_within(new, dir).is_some() && !(*name == "metadata" && new == *dir)
             });
         if let Some((name, dir)) = holds_new {
@@ -78,18 +78,26 @@ pub(super) fn check_own(
             });
         }
         let is_around = |dir: &str| rest_within(data, dir).is_some();
-        let inside = ["data", "metadata", "root", "plugins", "config"]
-            .into_iter()
-            .filter_map(|name| Some((name, from.get(name)?)));
+        let inside = OWN.into_iter().filter_map(|name| Some((name, from.get(name)?)));
         let found = inside.into_iter().find(|(name, dir)| {
             rest_within(old, dir).is_some()
                 && !is_around(dir)
                 && !(*name == "metadata" && old == dir.as_str())
         });
+        // A server that stands where it is would go on to look in the usual place.
+        if options.own_places_stay
+            && is_usual(from)
+            && from.get("metadata").is_some_and(|dir| dir == old)
+        {
+            return Err(Error::Refused {
+                what: format!("{old} is the server's metadata directory in its usual place, and a server that stays in its directories keeps it there"),
+                hint: "To give it a place of its own, restore a snapshot to a new directory: jellyvault restore SNAPSHOT --to DIR --layout LAYOUT --map-layout --map OLD=NEW".to_owned(),
+            });
+        }
         if let Some((name, dir)) = found {
             return Err(Error::Refused {
                 what: format!("{old} lies in the server's {name} directory {dir}, and the server looks for it nowhere else"),
-                hint: "Give only directories of media with --map, or the metadata directory as a whole. Where the server has its own directories is said by --map-layout."
+                hint: "Give only directories of media with --map, or the metadata directory as a whole where the settings give it a place of its own. Where the server has its own directories is said by --map-layout."
                     .to_owned(),
             });
         }
@@ -97,16 +105,25 @@ pub(super) fn check_own(
     Ok(())
 }
 
-/// Refuses a directory that nothing of the library lies in: it is a slip of the pen, or the path
-/// that another machine sees.
-pub(super) fn check_used(
+/// A directory that nothing of the library lies in.
+pub(super) struct Unused {
+    /// It, to be looked for in the settings.
+    pub directory: Prefixes,
+    /// Why the move is refused, if it is not there either.
+    pub refused: Error,
+}
+
+/// Directories that nothing of the library lies in. If they are not in the settings either, that is
+/// a slip of the pen, or the path that another machine sees.
+pub(super) fn unused(
     options: &MoveOptions,
     from: &Directories,
     db: &rusqlite::Connection,
-) -> Result<(), Error> {
+) -> Result<Vec<Unused>, Error> {
+    let mut found = Vec::new();
     let sql = "SELECT 1 FROM \"BaseItems\" WHERE \"Path\" = ?1 OR substr(\"Path\", 1, length(?1) + 1) = ?1 || '/'";
     let mut uses = db.prepare(sql).map_err(failed)?;
-    for (old, _) in &options.map {
+    for (old, new) in &options.map {
         let old = old.trim_end_matches('/');
         if from.get("metadata").map(String::as_str) != Some(old)
             && !uses.exists([old]).map_err(failed)?
@@ -117,16 +134,31 @@ pub(super) fn check_used(
                 .query_map([], |row| row.get(0))
                 .and_then(Iterator::collect)
                 .map_err(failed)?;
-            return Err(Error::Refused {
-                what: format!("nothing of the library lies in {old}"),
-                hint: format!(
-                    "Give the directories as the server saw them. Those of its libraries: {}.",
-                    roots.join(", ")
-                ),
+            found.push(Unused {
+                directory: Prefixes::new([(old.to_owned(), new.clone())]),
+                refused: nothing_in(old, &roots),
             });
         }
     }
-    Ok(())
+    Ok(found)
+}
+
+fn nothing_in(old: &str, roots: &[String]) -> Error {
+    let composed = |path: &str| path.nfc().collect::<String>();
+    let looks_like =
+        roots.iter().find(|root| rest_within(&composed(root), &composed(old)).is_some());
+    Error::Refused {
+        what: format!("nothing of the library lies in {old}"),
+        hint: match looks_like {
+            Some(root) => format!(
+                "{root} only looks the same: its accented letters are stored in another way (NFC and NFD of Unicode). Copy the path from the dashboard (Libraries) instead of typing it."
+            ),
+            None => format!(
+                "Give the directories as the server saw them. Those of its libraries: {}.",
+                roots.join(", ")
+            ),
+        },
+    }
 }
 
 /// Only the schema since 10.11 has all items in the server's own database.

@@ -56,6 +56,7 @@ use self::tally::Tally;
 use self::target::Target;
 pub(in crate::ops) use self::unfinished::{is_unfinished, state_before};
 use super::ls::short;
+use super::move_notes::move_begins;
 use super::select::categories;
 use super::{Error, Monitor};
 
@@ -118,6 +119,10 @@ pub fn restore(
     }
     if options.is_move && !options.dry_run {
         unfinished::mark(&target.instance, options.before_move.or(report.safety))?;
+        // The way back restores that state itself.
+        if let Some(before) = options.before_move.filter(|before| before != stored) {
+            move_begins(repository, before)?;
+        }
     }
     let index = repository.index()?;
     let job = Job {
