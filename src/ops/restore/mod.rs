@@ -60,6 +60,19 @@ use super::move_notes::move_begins;
 use super::select::categories;
 use super::{Error, Monitor};
 
+/// Marks a server whose paths are about to change.
+fn begin_move(
+    repository: &Repository,
+    target: &InstanceTarget,
+    stored: SnapshotId,
+    before: Option<SnapshotId>,
+    safety: Option<SnapshotId>,
+) -> Result<(), Error> {
+    unfinished::mark(&target.instance, before.or(safety))?;
+    // The way back restores that state itself.
+    before.filter(|before| *before != stored).map_or(Ok(()), |id| move_begins(repository, id))
+}
+
 /// Restores a snapshot: refuse what would do harm, look ahead for what would stop it half-way, keep
 /// what is there, then write.
 pub fn restore(
@@ -118,11 +131,7 @@ pub fn restore(
         report.moved_aside = keep_old::move_aside(target, options)?;
     }
     if options.is_move && !options.dry_run {
-        unfinished::mark(&target.instance, options.before_move.or(report.safety))?;
-        // The way back restores that state itself.
-        if let Some(before) = options.before_move.filter(|before| before != stored) {
-            move_begins(repository, before)?;
-        }
+        begin_move(repository, target, *stored, options.before_move, report.safety)?;
     }
     let index = repository.index()?;
     let job = Job {
