@@ -300,9 +300,15 @@ impl Context {
             .as_ref()
             .filter(|_| !is_in_environment)
             .map(|repo| std::path::absolute(repo).unwrap_or_else(|_| repo.clone()));
-        repo.map_or_else(
-            || "jellyvault".to_owned(),
-            |repo| format!("jellyvault --repo {}", super::render::argument(&repo)),
+        let option =
+            |name: &str, path: PathBuf| format!(" {name} {}", super::render::argument(&path));
+        let config =
+            self.global.config.as_ref().filter(|_| std::env::var_os("JELLYVAULT_CONFIG").is_none());
+        let config = config.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
+        format!(
+            "jellyvault{}{}",
+            config.map_or_else(String::new, |path| option("--config", path)),
+            repo.map_or_else(String::new, |path| option("--repo", path))
         )
     }
 

@@ -4,8 +4,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::manifest::{Chain, SnapshotRecord, display, instance_of};
-use crate::ops::KnownServer;
 use crate::ops::documents::SnapshotDocument;
+use crate::ops::{KnownServer, last_of_version};
 
 use super::context::Context;
 use super::failure::Failure;
@@ -53,7 +53,7 @@ pub fn run(context: &Context) -> Result<Exit, Failure> {
             .map(str::to_owned)
             .to_vec(),
     ];
-    for (id, record) in &catalog.snapshots {
+    for (at, (id, record)) in catalog.snapshots.iter().enumerate() {
         rows.push(vec![
             render::short(id),
             render::time(record.time_ns, &context.zone),
@@ -74,7 +74,12 @@ pub fn run(context: &Context) -> Result<Exit, Failure> {
             // Most have none: an empty cell.
             [
                 record.label.as_ref().map(|label| display(label.as_bytes())),
-                kept.contains(id).then(|| "(kept)".to_owned()),
+                kept.contains(id).then(|| {
+                    last_of_version(&catalog.snapshots, at).map_or_else(
+                        || "(kept)".to_owned(),
+                        |version| format!("(kept: last of {version})"),
+                    )
+                }),
                 set_aside(record).map(str::to_owned),
             ]
             .into_iter()

@@ -263,9 +263,10 @@ fn watch_state(context: &Context, args: &RestoreArgs, user: String) -> Result<Ex
     let report =
         ops::restore_watch_state(&repository, snapshot, &target, &options, &context.monitor)?;
     let lost = report.problems();
+    let exit = if report.must_stop.is_none() { Exit::Done } else { Exit::Problems };
     if context.global.json {
         to_json::print(&report);
-        return Ok(if lost.is_empty() { Exit::Done } else { Exit::Problems });
+        return Ok(if lost.is_empty() { exit } else { Exit::Problems });
     }
     if !context.global.quiet {
         let undo = (context.command_name(), same_target(args));
@@ -279,7 +280,7 @@ fn watch_state(context: &Context, args: &RestoreArgs, user: String) -> Result<Ex
         output::print_outcome(&words, args.dry_run, "the watch state was restored")?;
     }
     if lost.is_empty() {
-        return Ok(Exit::Done);
+        return Ok(exit);
     }
     tell_problems(context, lost.len() as u64, &lost);
     Ok(Exit::Problems)

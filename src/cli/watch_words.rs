@@ -42,6 +42,9 @@ pub fn watch_words(
             render::count((report.changed.len() - shown) as u64)
         ));
     }
+    if let Some(why) = &report.must_stop {
+        out.push_str(&format!("Stop Jellyfin before you do this: {why}.\n"));
+    }
     if report.found_again > 0 {
         let items = render::plural(report.found_again, "item has", "items have");
         out.push_str(&format!("{items} a different id than in the snapshot, because the file was moved. Found by name, series and number instead.\n"));

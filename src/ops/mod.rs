@@ -29,6 +29,7 @@ mod init;
 #[cfg(feature = "service")]
 mod keep_pictures;
 mod kept_tables;
+mod last_of_version;
 mod learn_schema;
 mod losses;
 mod ls;
@@ -99,6 +100,7 @@ pub use init::init;
 #[cfg(feature = "service")]
 pub(crate) use keep_pictures::keep_pictures;
 pub use kept_tables::count_kept_tables;
+pub use last_of_version::last_of_version;
 pub use learn_schema::{Learnt as LearntSchema, copy_of_live, learn_schema, zip_of_history};
 pub use losses::{Loss, losses};
 pub use ls::{Listing, ls};

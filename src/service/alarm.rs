@@ -21,6 +21,8 @@ pub struct Alarm {
     pub told: Option<Timestamp>,
     /// Since when the repository is away.
     pub absent_since: Option<Timestamp>,
+    /// What was told and still is so, by the keys of the reasons.
+    pub reasons: Vec<String>,
 }
 
 /// What there is to tell.
@@ -61,17 +63,22 @@ impl Alarm {
         if standing.is_passing {
             return (Telling::Nothing, self.clone());
         }
-        let (level, quiet) = (standing.level, Alarm { level: None, told: None, ..self.clone() });
-        let raised = Alarm { level: Some(level), told: Some(now), ..self.clone() };
+        let (level, keys) = (standing.level, || standing.reasons.iter().map(|reason| &reason.key));
+        let quiet = Alarm { absent_since: self.absent_since, ..Alarm::default() };
+        let (out, told, reasons) = (Some(level), Some(now), keys().cloned().collect());
+        let raised = Alarm { level: out, told, reasons, ..quiet.clone() };
         match self.level {
             None if level == Level::Good => (Telling::Nothing, quiet),
             Some(_) if level == Level::Good => (Telling::Recovered, quiet),
             None => (Telling::Raised, raised),
             Some(before) if before < level => (Telling::Raised, raised),
+            Some(_) if keys().any(|key| !self.reasons.contains(key)) => (Telling::Raised, raised),
             Some(_) => {
                 let is_due =
                     self.told.is_none_or(|told| told > now || told.duration_until(now) >= reminder);
-                if is_due { (Telling::Reminder, raised) } else { (Telling::Nothing, self.clone()) }
+                // What got better is told again if it gets worse again.
+                let calmer = Alarm { told: self.told, ..raised.clone() };
+                if is_due { (Telling::Reminder, raised) } else { (Telling::Nothing, calmer) }
             }
         }
     }
@@ -79,10 +86,46 @@ impl Alarm {
 
 #[cfg(test)]
 mod tests {
+    use super::super::standing::Reason;
     use super::*;
 
     fn standing(level: Level) -> Standing {
         Standing { level, sentence: String::new(), reasons: Vec::new(), is_passing: false }
+    }
+
+    fn amber(keys: &[&str]) -> Standing {
+        let reason = |key: &&str| Reason {
+            key: (*key).to_owned(),
+            what: String::new(),
+            todo: String::new(),
+        };
+        Standing { reasons: keys.iter().map(reason).collect(), ..standing(Level::Attention) }
+    }
+
+    #[test]
+    fn a_new_reason_is_told_while_another_lasts_and_what_got_worse_again() {
+        let day = SignedDuration::from_hours(24);
+        let mut alarm = Alarm::default();
+        let told = [
+            amber(&["copy /mnt/usb"]),
+            amber(&["copy /mnt/usb"]),
+            amber(&["copy /mnt/usb", "failed snapshot"]),
+            amber(&["failed snapshot"]),
+            amber(&["copy /mnt/usb", "failed snapshot"]),
+            standing(Level::Bad),
+            amber(&["failed snapshot"]),
+            standing(Level::Bad),
+        ]
+        .into_iter()
+        .zip(1_790_000_000..)
+        .map(|(standing, second)| {
+            let (telling, next) =
+                alarm.next(&standing, Timestamp::from_second(second).unwrap(), day);
+            alarm = next;
+            telling == Telling::Raised
+        });
+        let told: Vec<bool> = told.collect();
+        assert_eq!(told, [true, false, true, false, true, true, true, true]);
     }
 
     #[test]

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 const OUTPUT_MAX: u64 = 16 << 10;
 /// Of its last line, so many characters are shown.
 const LINE_CHARS_MAX: usize = 300;
+/// So long it may go on after jellyvault was told to end.
+const LEAVE: Duration = Duration::from_secs(3);
 /// How often it is looked whether it has ended.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -62,6 +64,12 @@ pub enum HookError {
         /// What it printed last, with a colon before it.
         output: String,
     },
+    /// It was ended, because jellyvault ends.
+    #[error("{program} was stopped, because jellyvault is stopping")]
+    Stopped {
+        /// The program.
+        program: String,
+    },
     /// It took too long and was ended.
     #[error("{program} did not end within {} seconds and was stopped", limit.as_secs())]
     TooLong {
@@ -72,8 +80,16 @@ pub enum HookError {
     },
 }
 
+/// Whether a program goes on too long after jellyvault was told to end.
+fn is_late(stopped: &mut Option<Instant>, is_stopped: &dyn Fn() -> bool) -> bool {
+    if stopped.is_none() && is_stopped() {
+        *stopped = Some(Instant::now());
+    }
+    stopped.is_some_and(|since| since.elapsed() >= LEAVE)
+}
+
 /// Runs a program and waits for it; nothing where none is named. What it prints to standard error
-/// is a part of the error.
+/// is a part of the error. Where `is_stopped`, it has a few seconds to end.
 ///
 /// # Errors
 /// [`HookError`].
@@ -81,6 +97,7 @@ pub fn run_hook(
     command: &[String],
     variables: &[(&str, &str)],
     limit: Duration,
+    is_stopped: &dyn Fn() -> bool,
 ) -> Result<(), HookError> {
     let Some((program, arguments)) = command.split_first() else { return Ok(()) };
     let mut command = Command::new(program);
@@ -100,11 +117,13 @@ pub fn run_hook(
             String::from_utf8_lossy(&printed).trim().to_owned()
         })
     });
-    let begun = Instant::now();
+    let (begun, mut stopped) = (Instant::now(), None);
     let status = loop {
         match child.try_wait() {
             Ok(Some(status)) => break status,
-            Ok(None) if begun.elapsed() < limit => std::thread::sleep(LOOK),
+            Ok(None) if begun.elapsed() < limit && !is_late(&mut stopped, is_stopped) => {
+                std::thread::sleep(LOOK);
+            }
             Ok(None) => {
                 let group = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
                 // One that has just ended need not be stopped.
@@ -115,7 +134,12 @@ pub fn run_hook(
                     ));
                 }
                 crate::tolerate(child.wait());
-                return Err(HookError::TooLong { program: program.clone(), limit });
+                let program = program.clone();
+                return Err(if stopped.is_some() {
+                    HookError::Stopped { program }
+                } else {
+                    HookError::TooLong { program, limit }
+                });
             }
             Err(source) => return Err(HookError::Start { program: program.clone(), source }),
         }
@@ -141,13 +165,18 @@ mod tests {
 
     fn sh(script: &str, limit_ms: u64) -> Result<(), HookError> {
         let command = ["sh", "-c", script].map(str::to_owned);
-        run_hook(&command, &[("JELLYVAULT_JOB", "snapshot")], Duration::from_millis(limit_ms))
+        run_hook(
+            &command,
+            &[("JELLYVAULT_JOB", "snapshot")],
+            Duration::from_millis(limit_ms),
+            &|| false,
+        )
     }
 
     #[test]
     fn a_program_is_told_the_job_and_its_failure_is_told_with_its_words() {
         sh("test \"$JELLYVAULT_JOB\" = snapshot", 10_000).unwrap();
-        run_hook(&[], &[], Duration::ZERO).unwrap();
+        run_hook(&[], &[], Duration::ZERO, &|| false).unwrap();
         let failed =
             sh("echo one >&2; echo the disk is away >&2; exit 7", 10_000).unwrap_err().to_string();
         assert!(
@@ -155,10 +184,18 @@ mod tests {
             "{failed}"
         );
         let missing =
-            run_hook(&["/no/such/program".to_owned()], &[], Duration::from_secs(1)).unwrap_err();
+            run_hook(&["/no/such/program".to_owned()], &[], Duration::from_secs(1), &|| false)
+                .unwrap_err();
         assert!(matches!(missing, HookError::Start { .. }));
         // One that prints more than is kept does not wait for a reader.
         sh("yes x | head -c 3000000 >&2; true", 30_000).unwrap();
+    }
+
+    #[test]
+    fn a_program_does_not_hold_up_the_end() {
+        let command = ["sh", "-c", "sleep 600"].map(str::to_owned);
+        let stopped = run_hook(&command, &[], Duration::from_secs(900), &|| true).unwrap_err();
+        assert!(matches!(stopped, HookError::Stopped { .. }), "{stopped}");
     }
 
     #[test]

@@ -25,6 +25,11 @@ impl Job {
     pub const ALL: [Job; 6] =
         [Job::Snapshot, Job::Copy, Job::Retention, Job::Check, Job::Drill, Job::Report];
 
+    /// Whether it may remove snapshots, here or in copies.
+    pub fn may_remove(self) -> bool {
+        matches!(self, Job::Copy | Job::Retention)
+    }
+
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {

@@ -216,7 +216,7 @@ impl Notify {
                 [self.command.as_slice(), &[message.title.clone(), message.body.clone()]].concat();
             outcomes.push((
                 "command",
-                run_hook(&command, &[("JELLYVAULT_LEVEL", word(message.level))], LIMIT)
+                run_hook(&command, &[("JELLYVAULT_LEVEL", word(message.level))], LIMIT, &|| false)
                     .map_err(SendError::from),
             ));
         }

@@ -80,6 +80,9 @@ pub struct Facts {
 /// Something that is not as it should be, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Reason {
+    /// What tells it from other reasons while it lasts: no times, no numbers that grow.
+    #[serde(skip)]
+    pub key: String,
     /// What, and what that means.
     pub what: String,
     /// What to do.
@@ -161,6 +164,7 @@ fn away(away: &Away, absent_after: SignedDuration, now: Timestamp) -> (Level, Re
     let is_long = *kind == ErrorKind::Locked
         || since.is_none_or(|since| since.duration_until(now) >= absent_after);
     let reason = Reason {
+        key: "away".to_owned(),
         what: format!(
             "the repository is unavailable{since_words}, so no snapshots are taken: {why}"
         ),
@@ -186,7 +190,11 @@ fn of_age(facts: &Facts, now: Timestamp) -> Option<(Level, Reason)> {
         };
         return Some((
             Level::Bad,
-            Reason { what: what.to_owned(), todo: "Take one: jellyvault snapshot".to_owned() },
+            Reason {
+                key: "age".to_owned(),
+                what: what.to_owned(),
+                todo: "Take one: jellyvault snapshot".to_owned(),
+            },
         ));
     };
     let period = facts.period.unwrap_or(UNSCHEDULED);
@@ -194,10 +202,22 @@ fn of_age(facts: &Facts, now: Timestamp) -> Option<(Level, Reason)> {
     let late = (period + period / 4).max(period + LATE_MIN).saturating_add(facts.wait_max);
     let old = (period * 3).max(OLD_MIN);
     let level = if age_of_it > old.max(late) { Level::Bad } else { Level::Attention };
-    (age_of_it > late).then(|| {
-        let what = format!("the last complete snapshot is {} old", age(complete, now));
-        (level, Reason { what, todo: "Is jellyvault serve (or the timer for jellyvault run) running? Run jellyvault run to see what fails.".to_owned() })
-    })
+    if age_of_it <= late {
+        return None;
+    }
+    let what = format!("the last complete snapshot is {} old", age(complete, now));
+    let newer = facts.last.as_ref().filter(|last| !last.is_complete && last.time > complete);
+    let (what, todo) = match newer {
+        Some(last) => (
+            format!("{what}; newer ones lack a part that the server needs"),
+            format!(
+                "See what is missing: jellyvault show {}. If it was removed on purpose, accept that once: jellyvault snapshot --accept-loss",
+                last.id
+            ),
+        ),
+        None => (what, "Is jellyvault serve (or the timer for jellyvault run) running? Run jellyvault run to see what fails.".to_owned()),
+    };
+    Some((level, Reason { key: "age".to_owned(), what, todo }))
 }
 
 fn of_problems(facts: &Facts) -> Option<(Level, Reason)> {
@@ -214,7 +234,11 @@ fn of_problems(facts: &Facts) -> Option<(Level, Reason)> {
     );
     Some((
         Level::Attention,
-        Reason { what, todo: format!("See what: jellyvault show {}", last.id) },
+        Reason {
+            key: format!("problems {}", last.is_complete),
+            what,
+            todo: format!("See what: jellyvault show {}", last.id),
+        },
     ))
 }
 
@@ -261,7 +285,8 @@ fn of_failure(job: Job, outcome: &Outcome) -> (Level, Reason) {
             "Fix the cause. jellyvault tries again after ten minutes.",
         ),
     };
-    (level, Reason { what: format!("{what}: {}", outcome.words), todo: todo.to_owned() })
+    let key = format!("failed {}", job.name());
+    (level, Reason { key, what: format!("{what}: {}", outcome.words), todo: todo.to_owned() })
 }
 
 fn of_loss(loss: &SuddenLoss, now: Timestamp) -> (Level, Reason) {
@@ -275,7 +300,7 @@ fn of_loss(loss: &SuddenLoss, now: Timestamp) -> (Level, Reason) {
         "Was a disk with media not mounted during a library scan? Mount it, stop Jellyfin, then run: jellyvault restore {id} --in-place. If the data was \
          deleted on purpose, dismiss this with: jellyvault keep --off {id}"
     );
-    (Level::Attention, Reason { what, todo })
+    (Level::Attention, Reason { key: format!("loss {} {}", loss.before, loss.words), what, todo })
 }
 
 fn of_checks(facts: &Facts, now: Timestamp) -> Option<(Level, Reason)> {
@@ -284,7 +309,11 @@ fn of_checks(facts: &Facts, now: Timestamp) -> Option<(Level, Reason)> {
         let what = format!("the repository was last checked {} ago", age(checked, now));
         (
             Level::Attention,
-            Reason { what, todo: "Check it now: jellyvault run --job check".to_owned() },
+            Reason {
+                key: "unchecked".to_owned(),
+                what,
+                todo: "Check it now: jellyvault run --job check".to_owned(),
+            },
         )
     })
 }
@@ -308,7 +337,7 @@ fn of_copies(facts: &Facts, now: Timestamp) -> Vec<(Level, Reason)> {
             ),
             Some(_) => return None,
         };
-        Some((Level::Attention, Reason { what, todo }))
+        Some((Level::Attention, Reason { key: format!("copy {place}"), what, todo }))
     };
     facts.copies.iter().filter_map(reason).collect()
 }

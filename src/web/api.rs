@@ -15,7 +15,7 @@ use crate::service::{Job, metrics};
 use super::board::Order;
 use super::names;
 use super::oops::Oops;
-use super::pages::snapshot::meant;
+use super::pages::{login, snapshot::meant};
 use super::posted::Posted;
 use super::requests::read;
 use super::stories::before;
@@ -122,18 +122,24 @@ pub async fn files(
     Ok(Json(list.await?))
 }
 
+/// The jobs that a program with a token may start: they remove nothing and send nothing.
+const OF_TOKENS: [Job; 3] = [Job::Snapshot, Job::Check, Job::Drill];
+
 /// Has a job done: `job=snapshot`.
 pub async fn run(view: View, posted: Posted) -> Result<Response, Oops> {
     let job = Job::ALL
         .into_iter()
         .find(|job| job.name() == posted.get("job"))
-        .ok_or_else(|| Oops::bad("job must be snapshot, retention, check or drill"))?;
-    if job == Job::Retention && view.session.is_none() {
+        .ok_or_else(|| Oops::bad("job must be snapshot, check or drill"))?;
+    if view.session.is_none() && !OF_TOKENS.contains(&job) {
         return Err(Oops::new(
             StatusCode::FORBIDDEN,
-            "a token cannot remove snapshots",
-            "Run the retention job from the page, or on its schedule.",
+            "a token can start only the jobs snapshot, check and drill",
+            "Run other jobs from the page, or on their schedule.",
         ));
+    }
+    if job.may_remove() {
+        login::prove(&view, &posted).await?;
     }
     let sent = view.site.orders.send(Order::Run(vec![job]));
     sent.map_err(|_| {

@@ -52,6 +52,8 @@ pub struct Shown {
     pub next: Vec<(Job, Zoned)>,
     /// What became of the jobs.
     pub log: JobLog,
+    /// Jobs that were asked for and wait: another process does the jobs of the repository.
+    pub waiting: Vec<Job>,
     working: Option<(Job, Timestamp, &'static str, (u64, u64))>,
 }
 
@@ -112,7 +114,26 @@ impl Board {
 
     /// A job begins.
     pub fn begin(&self, job: Job) {
-        self.change(|shown| shown.working = Some((job, Timestamp::now(), "Starting", (0, 0))));
+        self.change(|shown| {
+            shown.waiting.retain(|waiting| *waiting != job);
+            shown.working = Some((job, Timestamp::now(), "Starting", (0, 0)));
+        });
+    }
+
+    /// Which jobs wait for another process.
+    pub fn wait(&self, waiting: &[Job]) {
+        if self.lock().waiting != waiting {
+            self.change(|shown| shown.waiting = waiting.to_vec());
+        }
+    }
+
+    /// A job was asked for: it is shown until it begins.
+    pub fn ask(&self, job: Job) {
+        self.change(|shown| {
+            if !shown.waiting.contains(&job) {
+                shown.waiting.push(job);
+            }
+        });
     }
 
     /// No job is being done any more.

@@ -76,7 +76,19 @@ fn seen(site: &Arc<Site>, request: &Request, peer: IpAddr) -> View {
         is_secure: forwarded("x-forwarded-proto") == Some("https"),
         session: None,
         theme: cookie(headers, "theme").map(Theme::of).unwrap_or_default(),
+        back: back(request, &path),
         path,
+    }
+}
+
+/// The page that the user is on: a form's answer cannot be opened by its address.
+fn back(request: &Request, path: &str) -> String {
+    if request.method() != Method::GET {
+        return if path.starts_with("/restore") { "/restore" } else { "/" }.to_owned();
+    }
+    match request.uri().query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
     }
 }
 

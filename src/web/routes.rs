@@ -34,7 +34,7 @@ async fn nowhere() -> Oops {
 
 /// All of them, behind the guard.
 pub fn routes(site: Arc<Site>) -> Router {
-    let own = pages().merge(programs()).fallback(nowhere);
+    let own = pages().merge(programs()).fallback(nowhere).method_not_allowed_fallback(nowhere);
     let based = if site.settings.base.is_empty() {
         own
     } else {
@@ -52,6 +52,7 @@ fn pages() -> Router {
         .route("/login", get(login::form).post(login::enter))
         .route("/login/quick", get(quick::show).post(quick::begin))
         .route("/logout", post(login::leave))
+        .route("/accept-loss", post(snapshot::accept_loss))
         .route("/theme", post(login::theme))
         .route("/setup/{link}", get(login::first).post(login::set_first))
         .route("/assets/{name}", get(assets::asset))

@@ -59,6 +59,8 @@ pub struct View {
     pub theme: Theme,
     /// What they asked for, without what stands before each path.
     pub path: String,
+    /// The page that they come back to, with what was searched for on it.
+    pub back: String,
 }
 
 impl View {

@@ -833,7 +833,7 @@ fn much_that_is_gone_at_once_is_told_and_the_snapshot_before_is_protected() {
     let (done, code) = home.program.json(&["run", "--job", "snapshot"]);
     assert_eq!((code, done["standing"]["level"].as_str()), (3, Some("attention")), "{done}");
     let what = done["standing"]["reasons"][0]["what"].as_str().unwrap();
-    assert!(what.contains("library items") && what.contains(&before[..12]), "{what}");
+    assert!(what.contains("8 of 8 episodes") && what.contains(&before[..12]), "{what}");
     // It stays told, and no rule takes the snapshot before.
     for _ in 0..2 {
         home.program.json(&["run", "--job", "snapshot,retention"]);
@@ -844,6 +844,34 @@ fn much_that_is_gone_at_once_is_told_and_the_snapshot_before_is_protected() {
     home.program.ok(&["keep", "--off", &before]);
     let (status, code) = home.program.json(&["status"]);
     assert_eq!(code, 0, "{status}");
+    // People and genres are many, and come and go with the films: they are not counted. Watch state
+    // whose film is gone waits where nobody sees it.
+    let states = "PRAGMA foreign_keys = OFF; UPDATE UserData SET ItemId = '00000000-0000-0000-0000-000000000001', CustomDataKey = rowid;";
+    run_sql(&home.data.join("data/jellyfin.db"), states);
+    let (done, _) = home.program.json(&["run", "--job", "snapshot"]);
+    let what = done["standing"]["reasons"][0]["what"].as_str().unwrap();
+    assert!(what.contains("watch states"), "{what}");
+}
+
+/// What is missing from the server is missing from each snapshot that follows.
+#[test]
+fn a_loss_on_purpose_is_dismissed_once() {
+    let home = home("[retention]\nkeep_last = 1\n[check]\nenabled = false\n");
+    let pictures = home.data.join("data/trickplay");
+    let sheets = pictures.join("aa/aa6f2b00-fa9f-23da-a2f3-551f6b7fd4d9/320 - 10x10");
+    std::fs::create_dir_all(&sheets).unwrap();
+    (0..20).for_each(|number| write(sheets.join(format!("{number}.jpg")), noise("sheet", 900)));
+    let_settle();
+    home.program.ok(&["run", "--job", "snapshot"]);
+    let before = home.program.json(&["list"]).0["snapshots"][0]["id"].as_str().unwrap().to_owned();
+    std::fs::remove_dir_all(&pictures).unwrap();
+    let run = || home.program.json(&["run", "--job", "snapshot"]).0["standing"].to_string();
+    assert!(run().contains("trickplay files") && run().contains("trickplay files"));
+    home.program.ok(&["keep", "--off", &before]);
+    for _ in 0..2 {
+        let standing = run();
+        assert!(!standing.contains("trickplay files"), "{standing}");
+    }
 }
 
 #[test]

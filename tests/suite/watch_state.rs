@@ -158,7 +158,9 @@ fn a_running_server_and_an_unknown_user_are_refused_before_anything_is_written()
     let (refused, code) = run(&program, &data, &name, &[]);
     assert_eq!((code, refused["error"]["kind"].as_str()), (1, Some("refused")), "{refused}");
     // A look is allowed.
-    assert_eq!(run(&program, &data, &name, &["--dry-run"]).1, 0);
+    let (looked, code) = run(&program, &data, &name, &["--dry-run"]);
+    let must_stop = looked["watch_state"]["must_stop"].as_str();
+    assert!(code == 3 && must_stop.is_some_and(|why| why.contains("open")), "{looked}");
     drop(server);
     assert_eq!(rows(&data.join("data/jellyfin.db")), before);
     // A user whom the server does not have any more is told, and nothing is half done.

@@ -708,17 +708,24 @@ fn what_removes_something_asks_for_the_password_again() {
         );
         assert_eq!(refused.status, 403, "a program may not: {path}");
     }
-    assert_eq!(
-        service
-            .ask("POST", "/api/v1/jobs", &[("Authorization", &bearer)], &[("job", "retention")])
-            .status,
-        403
-    );
-    assert_eq!(
-        service.post(&cookie, "/jobs", &[("job", "retention")]).status,
-        403,
-        "without the password"
-    );
+    for job in ["retention", "copy", "report"] {
+        let asked =
+            service.ask("POST", "/api/v1/jobs", &[("Authorization", &bearer)], &[("job", job)]);
+        assert_eq!(asked.status, 403, "a program may not: {job}");
+    }
+    for (path, field) in [
+        ("/jobs", ("job", "retention")),
+        ("/jobs", ("job", "copy")),
+        ("/api/v1/jobs", ("job", "retention")),
+        ("/api/v1/jobs", ("job", "copy")),
+        ("/snapshots/latest/keep", ("off", "1")),
+        ("/settings/tokens/any", ("a", "b")),
+    ] {
+        assert_eq!(service.post(&cookie, path, &[field]).status, 403, "no password: {path}");
+    }
+    // A page that is the answer to a form cannot be opened by its address: it is a page all the same.
+    let nowhere = service.get(&cookie, "/restore/plan");
+    assert!(nowhere.status == 404 && nowhere.text().contains("Go to the overview"));
     let started = service.post(&cookie, &forget, &[("password", PASSWORD)]);
     assert_eq!(started.status, 303, "{}", started.text());
     service.wait_for(&cookie, started.header("location").unwrap(), |text| {

@@ -34,6 +34,25 @@ fn write(armed: &Armed, path: PathBuf) -> Result<(), Failure> {
 }
 
 /// Remembers this command for the next start of Jellyfin, with the snapshot that it means today.
+const NO_DROP_IN: &str = "jellyvault found no drop-in for jellyfin.service on this machine. Without it, the start of Jellyfin restores nothing. Install it first:\n  \
+     sudo mkdir -p /etc/systemd/system/jellyfin.service.d\n  \
+     sudo cp jellyfin.service.d-jellyvault.conf /etc/systemd/system/jellyfin.service.d/jellyvault.conf   (from /usr/share/jellyvault, or packaging/systemd)\n  \
+     sudo systemctl daemon-reload\n";
+
+/// Whether some drop-in of Jellyfin's service runs jellyvault.
+fn has_drop_in() -> bool {
+    const PLACES: [&str; 4] = ["/etc", "/run", "/usr/lib", "/lib"];
+    PLACES
+        .iter()
+        .filter_map(|place| {
+            std::fs::read_dir(format!("{place}/systemd/system/jellyfin.service.d")).ok()
+        })
+        .flatten()
+        // What cannot be read is as good as not there: then the words say more than they must.
+        .filter_map(|file| std::fs::read_to_string(file.ok()?.path()).ok())
+        .any(|text| text.contains("jellyvault"))
+}
+
 pub fn arm(context: &Context, typed: &str, meant: &SnapshotId) -> Result<Exit, Failure> {
     let refused = |what: &str| {
         Failure::usage(what, "Give such a restore when Jellyfin is stopped, without --arm.")
@@ -75,10 +94,11 @@ pub fn arm(context: &Context, typed: &str, meant: &SnapshotId) -> Result<Exit, F
         to_json::print(&json!({"armed": armed.order}));
     } else if !context.global.quiet {
         let words = format!(
-            "Armed: snapshot {} is restored at the next start of Jellyfin. Nothing was changed yet.\n\
-             It needs the drop-in for jellyfin.service (see docs/service.md). To restore now, restart Jellyfin: systemctl restart jellyfin\n\
+            "Armed: snapshot {} is restored at the next start of Jellyfin. Nothing was changed yet.\n{}\
+             To restore now, restart Jellyfin: systemctl restart jellyfin\n\
              To change your mind: jellyvault armed --cancel\n",
-            render::short(meant)
+            render::short(meant),
+            if has_drop_in() { "" } else { NO_DROP_IN }
         );
         output::print_done(&words, "the restore is armed")?;
     }

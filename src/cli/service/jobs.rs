@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use crate::manifest::{Catalog, Policy};
+use crate::manifest::{Catalog, Chain, Policy};
 use crate::ops::{
     self, CheckOptions, DrillOptions, Forget, PruneOptions, Session, Share, SnapshotOptions,
 };
@@ -33,7 +33,8 @@ pub fn run(context: &Context, loaded: &Loaded, job: Job) -> Result<Outcome, Fail
     let hooks = &loaded.config.hooks;
     let limit = hooks.limit().map_err(|what| ConfigError::Value { section: "hooks", what })?;
     let variables = [("JELLYVAULT_JOB", job.name())];
-    let before = run_hook(&hooks.before, &variables, limit);
+    let ends = || context.monitor.interrupt.is_raised();
+    let before = run_hook(&hooks.before, &variables, limit, &ends);
     let is_begun = before.is_ok();
     let done = match before {
         Ok(()) => match job {
@@ -59,7 +60,7 @@ pub fn run(context: &Context, loaded: &Loaded, job: Job) -> Result<Outcome, Fail
         Err(failure) => (false, failure.in_one_line()),
     };
     let (name, command) = if is_ok { ("after", &hooks.after) } else { ("failed", &hooks.failed) };
-    if let Err(error) = run_hook(command, &variables, limit) {
+    if let Err(error) = run_hook(command, &variables, limit, &ends) {
         context.complain(&format!(
             "the program set as {name} in [hooks] failed (job {}): {error}",
             job.name()
@@ -134,15 +135,23 @@ fn look_for_losses(
 ) -> Result<(), Failure> {
     let losses = ops::losses(repository, before, after, &context.monitor)?;
     let (Some(path), false) = (repository.job_log_file(), losses.is_empty()) else { return Ok(()) };
-    ops::keep(repository, &[before.0], true)?;
-    let words: Vec<String> =
-        losses.iter().map(|loss| format!("{} {}", render::count(loss.count), loss.what)).collect();
+    let words: Vec<String> = losses
+        .iter()
+        .map(|loss| {
+            format!("{} of {} {}", render::count(loss.count), render::count(loss.of), loss.what)
+        })
+        .collect();
+    let (words, id) = (words.join(", "), before.0.to_string());
     let mut log = JobLog::read(&path);
-    log.loss = Some(SuddenLoss {
-        seen: render::moment(after.1.time_ns),
-        before: before.0.to_string(),
-        words: words.join(", "),
-    });
+    let known = log.loss.take().filter(|known| known.before == id);
+    // Who takes the protection away has seen it: the next snapshots miss the same.
+    let is_kept = Chain::kept(repository).map_err(ops::Error::from)?.contains(&before.0);
+    if known.as_ref().is_some_and(|known| !is_kept && known.words == words) {
+        return Ok(());
+    }
+    ops::keep(repository, &[before.0], true)?;
+    let seen = known.map_or_else(|| render::moment(after.1.time_ns), |known| known.seen);
+    log.loss = Some(SuddenLoss { seen, before: id, words });
     log.write(&path).map_err(|source| ops::Error::Target { verb: "write", path, source }.into())
 }
 

@@ -100,7 +100,8 @@ pub fn due_now(
     if may_mount && !hooks.before.is_empty() && !is_made(&context.repository_path()?) {
         let limit = hooks.limit().map_err(|what| ConfigError::Value { section: "hooks", what })?;
         // Where it fails the job that follows tells why.
-        crate::tolerate(run_hook(&hooks.before, &[("JELLYVAULT_JOB", "look")], limit));
+        let ends = || context.monitor.interrupt.is_raised();
+        crate::tolerate(run_hook(&hooks.before, &[("JELLYVAULT_JOB", "look")], limit, &ends));
     }
     let repository = open(context)?.ok();
     let log = repository.as_ref().map(log_of).unwrap_or_default();

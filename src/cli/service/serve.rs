@@ -44,6 +44,7 @@ pub fn run(context: &Context) -> Result<Exit, Failure> {
         web,
         level: None,
         patience: Patience::default(),
+        waiting: Vec::new(),
         pulse: Pulse::begin(),
     };
     service.show_first();
@@ -53,6 +54,7 @@ pub fn run(context: &Context) -> Result<Exit, Failure> {
             break;
         }
         ordered = service.rest();
+        ordered.append(&mut service.waiting);
     }
     systemd::tell("STOPPING=1");
     service.web.stop();
@@ -70,6 +72,8 @@ struct Service<'c> {
     level: Option<Level>,
     /// Since when jobs wait for the server.
     patience: Patience,
+    /// Jobs that somebody asked for, while another process does the jobs.
+    waiting: Vec<Job>,
     pulse: Pulse,
 }
 
@@ -101,7 +105,17 @@ impl Service<'_> {
             self.web.board.end();
             self.pulse.works(false);
             match outcome {
-                Ok(outcome) => done.extend(outcome.unwrap_or_default()),
+                Ok(Some(outcome)) => done.extend(outcome),
+                // A scheduled job stays due; one that was asked for is tried again.
+                Ok(None) if ordered.contains(&job) => {
+                    self.waiting.push(job);
+                    context.say(&format!(
+                        "{} {} waits: another jellyvault is running the jobs of this repository.",
+                        stamp(context),
+                        job.name()
+                    ));
+                }
+                Ok(None) => {}
                 Err(failure) if failure.is_interrupt() => return ControlFlow::Break(()),
                 Err(failure) => context.complain(&failure.in_one_line()),
             }
@@ -150,7 +164,8 @@ impl Service<'_> {
     /// for.
     fn rest(&self) -> Vec<Job> {
         let mut until = wake(self.context, self.loaded, &self.schedules);
-        if self.patience.is_waiting() {
+        self.web.board.wait(&self.waiting);
+        if self.patience.is_waiting() || !self.waiting.is_empty() {
             until = Timestamp::now().checked_add(PAUSE).unwrap_or(until).min(until);
         }
         while !self.context.monitor.interrupt.is_raised() && Timestamp::now() < until {

@@ -137,6 +137,8 @@ struct WatchStateCounts<'r> {
     put_aside: &'r [String],
     found_again: u64,
     lost: &'r [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    must_stop: Option<&'r str>,
 }
 
 #[derive(Serialize)]
@@ -166,6 +168,7 @@ impl Serialize for WatchStateReport {
                 put_aside: &self.put_aside,
                 found_again: self.found_again,
                 lost: &self.lost,
+                must_stop: self.must_stop.as_deref(),
             },
             safety_snapshot: self.safety.map(|id| id.to_string()),
             dry_run: self.dry_run,

@@ -2,6 +2,7 @@
 
 mod facts;
 mod gather;
+mod gone;
 mod kinds;
 mod library_story;
 mod namer;
@@ -22,6 +23,7 @@ use crate::progress::Phase;
 use crate::source::DATABASE_PATH;
 
 use self::gather::Gathered;
+pub(in crate::ops) use self::gone::{Gone, gone};
 use self::names::Names;
 pub(in crate::ops) use self::names::item_name;
 use self::story::Teller;

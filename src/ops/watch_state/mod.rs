@@ -65,6 +65,8 @@ pub struct WatchStateReport {
     pub lost: Vec<String>,
     /// Items of the snapshot that the server has under another id.
     pub found_again: u64,
+    /// In a dry run: why the server must be stopped before it is done.
+    pub must_stop: Option<String>,
 }
 
 /// Brings the state back: looked up by item, written in one transaction, the live database
@@ -82,9 +84,10 @@ pub fn restore_watch_state(
         check_server(&from.0, &from.1, target)?;
     }
     let database = live_database(layout)?.ok_or_else(|| no_database(target))?;
-    if !options.dry_run {
-        stopped(&database, target)?;
-    }
+    let must_stop = match stopped(&database, target) {
+        Err(Error::Refused { what, .. }) if options.dry_run => Some(what),
+        other => other.map(|()| None)?,
+    };
     // Everything is done to a private copy first, which nobody keeps: what cannot be done is told
     // before anything changes.
     let copy = copy_database(&database, &repository.scratch_folder(), &monitor.interrupt).map_err(
@@ -107,7 +110,7 @@ pub fn restore_watch_state(
     )?;
     drop(copy);
     if options.dry_run {
-        return Ok(WatchStateReport { dry_run: true, ..tried });
+        return Ok(WatchStateReport { dry_run: true, must_stop, ..tried });
     }
     can_be_written(&database)?;
     let safety = if options.no_safety_snapshot {

@@ -1,13 +1,25 @@
 // Makes the page live: it renews itself when something happened, and shows times in the reader's zone. Everything works without it.
 const main = () => document.querySelector('main');
-const isBusy = () => document.querySelector('main form :focus, dialog[open]') !== null;
+const isChanged = (field) => {
+  if (['checkbox', 'radio'].includes(field.type)) return field.checked !== field.defaultChecked;
+  if (field.tagName !== 'SELECT') return field.value !== field.defaultValue;
+  return field.selectedIndex !== Math.max(0, [...field.options].findIndex((option) => option.defaultSelected));
+};
+const isBusy = () => document.querySelector('main form :focus, dialog[open]') !== null
+  || [...document.querySelectorAll('main :is(input, select, textarea)')].some(isChanged);
 
+const two = (number) => String(number).padStart(2, '0');
 function localTimes(root) {
   for (const time of root.querySelectorAll('time[datetime]')) {
     const when = new Date(time.dateTime);
-    if (!Number.isNaN(when.getTime())) time.title = when.toLocaleString();
+    if (Number.isNaN(when.getTime())) continue;
+    time.title = when.toLocaleString();
+    const clock = `${two(when.getHours())}:${two(when.getMinutes())}`;
+    if (time.dataset.at === 'clock') time.textContent = clock;
+    if (time.dataset.at === 'date') time.textContent = `${when.getFullYear()}-${two(when.getMonth() + 1)}-${two(when.getDate())} ${clock}`;
   }
 }
+const nameOf = (details) => details.id || details.querySelector('summary')?.textContent;
 
 async function renew() {
   if (isBusy() || document.hidden || !main()?.dataset.live) return;
@@ -15,11 +27,13 @@ async function renew() {
     const answer = await fetch(location.href, { headers: { 'X-Renew': '1' } });
     if (!answer.ok || answer.redirected) return;
     const next = new DOMParser().parseFromString(await answer.text(), 'text/html').querySelector('main');
-    if (next && !isBusy() && next.innerHTML !== main().innerHTML) {
-      const open = [...document.querySelectorAll('main details[open]')].map((one) => one.id).filter(Boolean);
-      main().replaceWith(next);
-      for (const id of open) document.getElementById(id)?.setAttribute('open', '');
+    const opened = new Set([...document.querySelectorAll('main details[open]')].map(nameOf));
+    if (next) {
       localTimes(next);
+      for (const details of next.querySelectorAll('details')) if (opened.has(nameOf(details))) details.open = true;
+    }
+    if (next && !isBusy() && next.innerHTML !== main().innerHTML) {
+      main().replaceWith(next);
     }
   } catch { /* The service is away: the page stays as it is. */ }
 }
@@ -56,4 +70,5 @@ document.addEventListener('keydown', (event) => {
 });
 
 localTimes(document);
+for (const zone of document.querySelectorAll('[data-zone]')) zone.textContent = Intl.DateTimeFormat().resolvedOptions().timeZone;
 listen();

@@ -55,12 +55,14 @@ fn job_row(view: &View, shown: &super::super::board::Shown, job: Job) -> Markup 
             td data-label="Last result" {
                 span {
                     @if let Some(failed) = failed { span.badge.bad { "failed" } " " (parts::when(view, failed.began)) ": " (failed.words) br; }
+                    @if shown.waiting.contains(&job) { span.badge.attention { "waiting" } " for its turn" br; }
                     @match done { Some(done) => { (parts::when(view, done.began)) ": " (done.words) " (" (seconds(done.took_ms)) ")" }, None => span.soft { "not run yet" } }
                 }
             }
             td data-label="Next" { @match shown.next.iter().find(|(own, _)| *own == job) { Some((_, time)) => (parts::at(view, time.timestamp())), None => "not scheduled" } }
             td data-label="Now" {
                 @if job == Job::Retention { a.button href=(view.to("/settings/retention")) { "See what it would remove" } }
+                @else if job.may_remove() { (parts::proved_action(view, "/jobs", &[("job", job.name())], "", "Run now")) }
                 @else { (parts::action(view, "/jobs", &[("job", job.name())], "", "Run now")) }
             }
         }

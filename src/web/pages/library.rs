@@ -7,11 +7,13 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use crate::figures::short;
-use crate::manifest::{Catalog, Entry, Kind, display, file_name};
+use crate::manifest::{Catalog, Entry, Kind, display, file_name, instance_of};
 use crate::ops::{
     Monitor, Session, Snapshot, Titled, Wanted, WantedPaths, all_titled, called_so,
     image_word_of_file, titles,
 };
+
+use crate::source::Category;
 
 use super::super::names;
 use super::super::oops::Oops;
@@ -20,7 +22,7 @@ use super::super::stories::before;
 use super::super::view::View;
 use super::small_picture::{self, Shown};
 use super::snapshot::of_a_server;
-use super::{page, parts};
+use super::{page, parts, restore};
 
 /// Cards on the page.
 const SHOWN: usize = 60;
@@ -42,12 +44,17 @@ pub struct Asked {
 /// The page.
 pub async fn show(view: View, Query(asked): Query<Asked>) -> Result<Response, Oops> {
     let wanted = asked.clone();
-    let list = read(&view, move |session, view| cards(session, view, &wanted)).await?;
+    let (chooser, list) = read(&view, move |session, view| {
+        let snapshot = of_a_server(session, wanted.snapshot.as_deref())?;
+        let chooser = snapshot_chooser(session, view, &snapshot)?;
+        Ok((chooser, cards(session, view, &wanted, snapshot)?))
+    })
+    .await?;
     let main = html! {
         h1 { "Library" }
         form.card method="get" role="search" {
             label { "Search for a title, a person or a user" input type="search" name="q" value=(asked.q); }
-            @if let Some(snapshot) = &asked.snapshot { input type="hidden" name="snapshot" value=(snapshot); }
+            (chooser)
             button.first { "Search" }
         }
         (list)
@@ -55,8 +62,35 @@ pub async fn show(view: View, Query(asked): Query<Asked>) -> Result<Response, Oo
     Ok(page(&view, "Library", false, main))
 }
 
-fn cards(session: &Session, view: &View, asked: &Asked) -> Result<Markup, Oops> {
-    let snapshot = of_a_server(session, asked.snapshot.as_deref())?;
+/// The snapshots that can be searched: what is gone from the server is in an older one.
+fn snapshot_chooser(session: &Session, view: &View, chosen: &Snapshot) -> Result<Markup, Oops> {
+    let mut all = session.snapshots()?;
+    all.retain(is_of_the_same(chosen));
+    Ok(html! {
+        label { "As of the snapshot of"
+            select name="snapshot" {
+                @for snapshot in restore::choices(&all, chosen) {
+                    option value=(short(&snapshot.0)) selected[snapshot.0 == chosen.0] { (restore::words(view, snapshot)) }
+                }
+            }
+        }
+    })
+}
+
+/// Snapshots of the same server with a database.
+fn is_of_the_same(chosen: &Snapshot) -> impl FnMut(&Snapshot) -> bool + use<> {
+    let server = instance_of(&chosen.1).to_owned();
+    move |(_, record)| {
+        instance_of(record) == server && record.category(Category::Database.name()).is_some()
+    }
+}
+
+fn cards(
+    session: &Session,
+    view: &View,
+    asked: &Asked,
+    snapshot: Snapshot,
+) -> Result<Markup, Oops> {
     let index = session.repository().index().map_err(crate::ops::Error::from)?;
     let found = if asked.q.trim().is_empty() {
         let mut all = Vec::new();
@@ -78,7 +112,7 @@ fn cards(session: &Session, view: &View, asked: &Asked) -> Result<Markup, Oops> 
         .collect();
     Ok(html! {
         p { "As of the snapshot of " (parts::at(view, parts::taken(&snapshot.1))) "." }
-        @if shown.is_empty() { p { "Nothing was found. Try a part of the title." } }
+        @if shown.is_empty() { p { "Nothing was found in this snapshot. Try a part of the title. If it was deleted, choose an older snapshot above." } }
         div.posters { @for (titled, poster) in &shown { (card(view, &snapshot, titled, poster.as_ref())) } }
         @if more > 0 { p { "And " (more) " more. Search for a title to find them." } }
     })

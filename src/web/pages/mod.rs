@@ -66,6 +66,7 @@ pub fn trouble(view: &View, oops: &Oops) -> Response {
             p.sentence { (parts::capital(&oops.what)) "." }
             p { (oops.todo) }
             @if view.session.is_some() { p { a.button href=(view.to("/")) { "Go to the overview" } } }
+            @else { p { a.button href=(view.to("/login")) { "Sign in" } } }
         }
     };
     let is_in = view.session.is_some();
@@ -98,6 +99,7 @@ fn respond(view: &View, title: &str, is_live: bool, has_menu: bool, main: Markup
                 main #main tabindex="-1" data-live=[is_live.then_some("1")] { (main) }
                 footer {
                     span { "jellyvault " (env!("CARGO_PKG_VERSION")) }
+                    @if has_menu { span { "Times: " span data-zone="1" { (zone(view)) } } }
                     (theme_switch(view))
                     @if view.session.is_some() {
                         form.inline method="post" action=(view.to("/logout")) { (parts::token(view)) button { "Sign out" } }
@@ -107,6 +109,12 @@ fn respond(view: &View, title: &str, is_live: bool, has_menu: bool, main: Markup
         }
     };
     ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], markup.into_string()).into_response()
+}
+
+/// The zone of the times, where no script shows them in the browser's.
+fn zone(view: &View) -> String {
+    let zone = &view.site.zone;
+    zone.iana_name().map_or_else(|| view.now().strftime("UTC%:z").to_string(), str::to_owned)
 }
 
 fn is_here(view: &View, path: &str) -> bool {
@@ -132,7 +140,7 @@ fn theme_switch(view: &View) -> Markup {
             form.inline method="post" action=(view.to("/theme")) {
                 (parts::token(view))
                 input type="hidden" name="theme" value=(theme.word());
-                input type="hidden" name="back" value=(view.path);
+                input type="hidden" name="back" value=(view.back);
                 button { @match theme { Theme::Auto => "Device colours", Theme::Light => "Light colours", Theme::Dark => "Dark colours" } }
             }
         }

@@ -254,9 +254,10 @@ pub async fn order(view: View, posted: Posted) -> Result<Response, Oops> {
         .into_iter()
         .find(|job| job.name() == posted.get("job"))
         .ok_or_else(|| Oops::bad("there is no such job"))?;
-    if job == Job::Retention {
+    if job.may_remove() {
         login::prove(&view, &posted).await?;
     }
+    view.site.board.ask(job);
     let sent = view.site.orders.send(Order::Run(vec![job]));
     sent.map_err(|_| {
         Oops::new(

@@ -31,7 +31,13 @@ pub fn when(view: &View, time: Timestamp) -> Markup {
 /// A moment as date and time.
 pub fn at(view: &View, time: Timestamp) -> Markup {
     let words = time.to_zoned(view.site.zone.clone()).strftime("%Y-%m-%d %H:%M").to_string();
-    html! { time datetime=(time.to_string()) { (words) } }
+    html! { time datetime=(time.to_string()) data-at="date" { (words) } }
+}
+
+/// A moment as the time of its day.
+pub fn clock(view: &View, time: Timestamp) -> Markup {
+    let words = time.to_zoned(view.site.zone.clone()).strftime("%H:%M").to_string();
+    html! { time datetime=(time.to_string()) data-at="clock" { (words) } }
 }
 
 /// When a snapshot was taken.
@@ -73,11 +79,26 @@ pub fn action(
     class: &str,
     words: &str,
 ) -> Markup {
+    form(view, path, fields, html! { button class=(class) { (words) } })
+}
+
+/// The same for what needs the password, if it was not entered recently.
+pub fn proved_action(
+    view: &View,
+    path: &str,
+    fields: &[(&str, &str)],
+    class: &str,
+    words: &str,
+) -> Markup {
+    form(view, path, fields, html! { (proof(view)) button class=(class) { (words) } })
+}
+
+fn form(view: &View, path: &str, fields: &[(&str, &str)], rest: Markup) -> Markup {
     html! {
         form.inline method="post" action=(view.to(path)) {
             (token(view))
             @for (name, value) in fields { input type="hidden" name=(name) value=(value); }
-            button class=(class) { (words) }
+            (rest)
         }
     }
 }

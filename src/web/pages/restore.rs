@@ -139,7 +139,7 @@ fn running_words() -> String {
 }
 
 /// The newest ones, and the one that is chosen.
-fn choices<'s>(all: &'s [Snapshot], chosen: &'s Snapshot) -> Vec<&'s Snapshot> {
+pub fn choices<'s>(all: &'s [Snapshot], chosen: &'s Snapshot) -> Vec<&'s Snapshot> {
     let mut shown: Vec<&Snapshot> = all.iter().rev().take(200).collect();
     if !shown.iter().any(|snapshot| snapshot.0 == chosen.0) {
         shown.push(chosen);
@@ -147,7 +147,7 @@ fn choices<'s>(all: &'s [Snapshot], chosen: &'s Snapshot) -> Vec<&'s Snapshot> {
     shown
 }
 
-fn words(view: &View, (id, record): &Snapshot) -> String {
+pub fn words(view: &View, (id, record): &Snapshot) -> String {
     let time = parts::taken(record)
         .to_zoned(view.site.zone.clone())
         .strftime("%Y-%m-%d %H:%M")
@@ -178,10 +178,17 @@ pub async fn plan(view: View, posted: Posted) -> Result<Response, Oops> {
     let outcome = tokio::task::spawn_blocking(move || site.runs.ask(&dry))
         .await
         .map_err(|_| Oops::bad("the restore could not be planned"))??;
+    let since = since(&view, &snapshot, &posted).await?;
     let main = html! {
         h1 { "What would be done" }
         p { "Restore " strong { (what(&posted)) } " from the snapshot of " (words(&view, &snapshot)) ", into the server. Nothing has been changed so far." }
         section.card.state.(state(&outcome)) { pre tabindex="0" { (outcome.words) } }
+        @if let Some(since) = since {
+            section.card { h2 { "What would be undone" }
+                p { "Since this snapshot, this changed on the server. After the restore it is as it was before:" }
+                pre tabindex="0" { (since) }
+            }
+        }
         @let is_possible = outcome.code == 0 || outcome.code == 3;
         @if !is_possible {
             p { "This cannot be done as it is. The text above says why, and what to do." }
@@ -204,6 +211,26 @@ pub async fn plan(view: View, posted: Posted) -> Result<Response, Oops> {
         (parts::command(&view.site.runs.shown(&own)))
     };
     Ok(page(&view, "What would be done", false, main))
+}
+
+/// What happened on the server since a snapshot, where the whole of it or the database would come
+/// back.
+async fn since(view: &View, snapshot: &Snapshot, posted: &Posted) -> Result<Option<String>, Oops> {
+    let database = Category::Database.name();
+    let brings_database = posted.get("what") == "all"
+        || (posted.get("what") == "categories"
+            && posted.all("category").any(|name| name == database));
+    if !brings_database || snapshot.1.category(database).is_none() {
+        return Ok(None);
+    }
+    let asked: Vec<OsString> =
+        ["diff", &snapshot.0.to_string(), "--rows", "--stat"].map(OsString::from).to_vec();
+    let site = view.site.clone();
+    let outcome = tokio::task::spawn_blocking(move || site.runs.ask(&asked))
+        .await
+        .map_err(|_| Oops::bad("the snapshot could not be compared with the server"))??;
+    // A server that is not there has nothing to lose; the plan says what else is wrong.
+    Ok(Some(outcome.words).filter(|_| matches!(outcome.code, 0 | 3)))
 }
 
 fn state(outcome: &Outcome) -> &'static str {

@@ -61,7 +61,7 @@ pub async fn show(view: View) -> Result<Response, Oops> {
             @if accounts.tokens.is_empty() { p.soft { "There is no token. To make one, run " code { "jellyvault web token NAME" } "." } }
             ul.plain { @for token in &accounts.tokens { li.row.between {
                 span { (token.name) ", since " (parts::at(&view, token.since)) }
-                (parts::action(&view, &format!("/settings/tokens/{}", token.id), &[], "danger", "Remove this token"))
+                (parts::proved_action(&view, &format!("/settings/tokens/{}", token.id), &[], "danger", "Remove this token"))
             } } }
         }
     };
@@ -181,9 +181,7 @@ pub async fn end_token(
     Path(id): Path<String>,
     posted: Posted,
 ) -> Result<Response, Oops> {
-    if view.session.is_none() {
-        login::prove(&view, &posted).await?;
-    }
+    login::prove(&view, &posted).await?;
     view.site.auth.change(|accounts| {
         accounts.tokens.retain(|own| own.id != id);
         Ok(())

@@ -141,10 +141,17 @@ fn server((_, record): &Snapshot) -> Markup {
 fn manage(view: &View, (id, record): &Snapshot, is_kept: bool) -> Markup {
     let path = parts::snapshot_path(id);
     html! {
+        @if !record.is_complete() {
+            section.card {
+                h2 { "Was this on purpose?" }
+                p { "This snapshot lacks something that earlier ones contain, so it does not count as a complete one. If you removed it on purpose, accept that: jellyvault takes a snapshot that counts as complete without it." }
+                (parts::action(view, "/accept-loss", &[], "", "It was on purpose: accept it"))
+            }
+        }
         section.card {
             h2 { "Protect or remove" }
             div.row {
-                @if is_kept { (parts::action(view, &format!("{path}/keep"), &[("off", "1")], "", "Remove the protection")) }
+                @if is_kept { (parts::proved_action(view, &format!("{path}/keep"), &[("off", "1")], "", "Remove the protection")) }
                 @else { (parts::action(view, &format!("{path}/keep"), &[], "", "Protect this snapshot")) }
             }
             @if !is_kept {
@@ -165,8 +172,8 @@ fn manage(view: &View, (id, record): &Snapshot, is_kept: bool) -> Markup {
 /// Protects a snapshot, or removes the protection.
 pub async fn keep(view: View, Path(name): Path<String>, posted: Posted) -> Result<Response, Oops> {
     let is_kept = !posted.has("off");
-    if !is_kept && view.session.is_none() {
-        return Err(Oops::bad("a program with a token cannot remove the protection of a snapshot"));
+    if !is_kept {
+        login::prove(&view, &posted).await?;
     }
     let id = read(&view, move |session, _| {
         let (id, _) = meant(session, &name)?;
@@ -178,6 +185,14 @@ pub async fn keep(view: View, Path(name): Path<String>, posted: Posted) -> Resul
     // change.
     crate::tolerate(view.site.orders.send(super::super::board::Order::Look));
     Ok(Redirect::to(&view.to(&parts::snapshot_path(&id))).into_response())
+}
+
+/// Takes a snapshot that counts as complete without what is gone.
+pub async fn accept_loss(view: View, _posted: Posted) -> Result<Response, Oops> {
+    let arguments = ["snapshot", "--accept-loss"].map(OsString::from);
+    let run = view.site.runs.start("Accept what is gone".to_owned(), &arguments)?;
+    crate::tolerate(view.site.orders.send(super::super::board::Order::Look));
+    Ok(Redirect::to(&view.to(&format!("/jobs/{run}"))).into_response())
 }
 
 /// Removes a snapshot.

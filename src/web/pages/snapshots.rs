@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::figures::{count, short, size};
 use crate::manifest::{Chain, SnapshotId, instance_of};
-use crate::ops::{self, Session, Snapshot, source_name};
+use crate::ops::{self, Session, Snapshot, last_of_version, source_name};
 
 use super::super::names;
 use super::super::oops::Oops;
@@ -103,6 +103,8 @@ fn entry(view: &View, all: &[Snapshot], snapshot: &Snapshot, is_kept: bool) -> M
     let is_one_of_many =
         all.iter().any(|(_, record)| instance_of(record) != instance_of(&snapshot.1));
     let (id, record) = snapshot;
+    let at = all.iter().position(|(known, _)| known == id);
+    let last_of = at.and_then(|at| last_of_version(all, at));
     let before = before(all, snapshot);
     let told = before.and_then(|before| view.site.stories.of(id, &before.0));
     let words = match (before, &told) {
@@ -115,8 +117,9 @@ fn entry(view: &View, all: &[Snapshot], snapshot: &Snapshot, is_kept: bool) -> M
         article.card {
             div.row.between {
                 div.row {
-                    a href=(view.to(&parts::snapshot_path(id))) { strong { (time) } " " code { (short(id)) } }
+                    a href=(view.to(&parts::snapshot_path(id))) { strong { (parts::clock(view, parts::taken(record))) } " " code { (short(id)) } }
                     (marks(snapshot, is_kept))
+                    @if let Some(version) = last_of { span.badge { "last of " (version) } }
                     @if is_one_of_many { span.badge { (source_name(&snapshot.1)) } }
                 }
                 div.row {
